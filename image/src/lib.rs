@@ -1,1 +1,2 @@
+//! OCI image in; EROFS image, hash tree, seal, initramfs and disk out.
 #![forbid(unsafe_code)]

@@ -1,2 +1,6 @@
 //! OCI image in; EROFS image, hash tree, seal, initramfs and disk out.
 #![forbid(unsafe_code)]
+
+pub mod error;
+
+pub use error::{Error, Result};

@@ -1,0 +1,157 @@
+use std::fmt;
+
+use ed25519_dalek::Signer;
+use ed25519_dalek::pkcs8::spki::der::{pem::LineEnding, zeroize::Zeroizing};
+use ed25519_dalek::pkcs8::{
+    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::hex;
+use crate::{Digest, Error};
+
+/// A key in PEM is 119 to 200 bytes; the rest is room for the text that tools write before it.
+const MAX_PEM_LEN: usize = 4096;
+
+/// An Ed25519 signature's two halves, R and S.
+pub(crate) type Signature = ([u8; 32], [u8; 32]);
+
+/// An Ed25519 public key that is worth enrolling: on the curve, canonically encoded, not of small
+/// order.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "[u8; 32]", into = "[u8; 32]")]
+pub struct PublicKey(ed25519_dalek::VerifyingKey);
+
+impl PublicKey {
+    /// Reads a SubjectPublicKeyInfo in PEM, as `openssl pkey -pubout` writes it.
+    pub fn from_pem(pem: &str) -> Result<Self, Error> {
+        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(bounded(pem)?)
+            .map_err(|cause| bad_pem("public key", cause))?;
+        key.to_bytes().try_into()
+    }
+
+    /// Writes a SubjectPublicKeyInfo in PEM, as openssl reads it.
+    pub fn to_pem(&self) -> Result<String, Error> {
+        self.0.to_public_key_pem(LineEnding::LF).map_err(|cause| bad_pem("public key", cause))
+    }
+
+    /// The 32 bytes of the key.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
+    /// The short name by which a signature says whose it is.
+    pub fn id(&self) -> KeyId {
+        let mut id = [0; 8];
+        id.iter_mut()
+            .zip(Digest::of(self.as_bytes()).as_bytes())
+            .for_each(|(to, from)| *to = *from);
+        KeyId(id)
+    }
+
+    /// Whether `signature` is this key's for `message`, by the strict rules: S reduced, R not of
+    /// small order and canonical, no multiplication by the cofactor.
+    pub(crate) fn has_signed(&self, message: &[u8], signature: &Signature) -> bool {
+        let signature = ed25519_dalek::Signature::from_components(signature.0, signature.1);
+        self.0.verify_strict(message, &signature).is_ok()
+    }
+}
+
+impl TryFrom<[u8; 32]> for PublicKey {
+    type Error = Error;
+
+    fn try_from(bytes: [u8; 32]) -> Result<Self, Error> {
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).map_err(|_| Error::WeakKey)?;
+        let is_canonical = key.to_edwards().compress().to_bytes() == bytes;
+        if is_canonical && !key.is_weak() { Ok(Self(key)) } else { Err(Error::WeakKey) }
+    }
+}
+
+impl From<PublicKey> for [u8; 32] {
+    fn from(key: PublicKey) -> Self {
+        key.0.to_bytes()
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(self.as_bytes()))
+    }
+}
+
+/// The first 8 bytes of the SHA-256 of a public key's 32 bytes.
+///
+/// Names a key within one [`KeySet`](crate::KeySet), proves nothing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KeyId([u8; 8]);
+
+impl KeyId {
+    /// The 8 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// An Ed25519 private key. Its bytes are wiped when it is dropped.
+pub struct SigningKey(ed25519_dalek::SigningKey);
+
+impl SigningKey {
+    /// Makes the key of 32 random bytes.
+    pub fn generate(seed: &[u8; 32]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+    }
+
+    /// Reads PKCS#8 in PEM: version 1, as `openssl genpkey` writes it, or version 2, with the
+    /// public key (RFC 8410).
+    pub fn from_pem(pem: &str) -> Result<Self, Error> {
+        ed25519_dalek::SigningKey::from_pkcs8_pem(bounded(pem)?)
+            .map(Self)
+            .map_err(|cause| bad_pem("private key", cause))
+    }
+
+    /// Writes PKCS#8 version 1 in PEM; version 2 is what openssl 3.0 cannot read.
+    pub fn to_pem(&self) -> Result<Zeroizing<String>, Error> {
+        KeypairBytes { secret_key: self.0.to_bytes(), public_key: None }
+            .to_pkcs8_pem(LineEnding::LF)
+            .map_err(|cause| bad_pem("private key", cause))
+    }
+
+    /// The key that verifies what this one signs.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verifying_key())
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Signature {
+        let signature = self.0.sign(message);
+        (*signature.r_bytes(), *signature.s_bytes())
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.public().id())
+    }
+}
+
+fn bounded(pem: &str) -> Result<&str, Error> {
+    if pem.len() <= MAX_PEM_LEN {
+        return Ok(pem);
+    }
+    Err(bad_pem("key", format_args!("{} bytes, at most {MAX_PEM_LEN}", pem.len())))
+}
+
+fn bad_pem(what: &'static str, cause: impl fmt::Display) -> Error {
+    Error::Pem { what, cause: cause.to_string() }
+}

@@ -1,6 +1,7 @@
 //! OCI image in; EROFS image, hash tree, seal, initramfs and disk out.
 #![forbid(unsafe_code)]
 
+pub mod erofs;
 pub mod error;
 
 pub use error::{Error, Result};

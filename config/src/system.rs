@@ -1,0 +1,136 @@
+//! The system configuration: what stage 2 does.
+
+use std::collections::BTreeSet;
+
+use crate::duration::{DAY, HOUR, Millis, SECOND};
+use crate::name::{AbsolutePath, Hostname};
+use crate::service::{Enabled, Index, Service};
+use crate::wire::{self, Error, Format};
+
+table! {
+    /// What the image does once its root is mounted: `[system]` and the services.
+    pub struct System {
+        given {
+            /// The services, each after all that it refers to; at most [`System::SERVICES_MAX`].
+            services: Vec<Service>,
+        }
+        keys {
+            /// The machine's name, where `/etc/hostname` has none.
+            "hostname" = none => hostname: Option<Hostname>,
+
+            /// Where changes in `/etc` are kept.
+            "etc" = "persistent" => etc: EtcMode,
+
+            /// Another init of the image, which is executed in place of the supervisor.
+            ///
+            /// pintle then is the image's verified initramfs and its updater. The image has no
+            /// `[service.NAME]` then.
+            "init" = none => init: Option<AbsolutePath>,
+
+            /// How long a new image may take until it is healthy.
+            ///
+            /// An image that takes longer has failed its trial. Without this key the boot
+            /// configuration's `health-timeout` holds.
+            "health-timeout" = none => health_timeout: Option<HealthTimeout>,
+
+            /// How long stopping all services and unmounting may take before the machine is reset.
+            "shutdown-timeout" = "90s" => shutdown_timeout: ShutdownTimeout,
+        }
+    }
+}
+
+choice! {
+    /// Where changes in `/etc` are kept.
+    pub enum EtcMode as String {
+        /// On the state partition, until a factory reset.
+        Persistent = "persistent",
+        /// In memory, until the next boot.
+        Transient = "transient",
+    }
+}
+
+/// From a second for a single service to a day for a first boot that migrates data.
+pub type HealthTimeout = Millis<SECOND, DAY>;
+/// Long enough for the longest `stop-timeout`.
+pub type ShutdownTimeout = Millis<SECOND, { 2 * HOUR }>;
+
+impl System {
+    /// PID 1's tables have a fixed size; a whole distribution's boot has about 100 services.
+    pub const SERVICES_MAX: usize = 256;
+
+    /// The longest encoding: 256 bytes a service, where about 80 are usual.
+    pub const BYTES_MAX: usize = 64 * 1024;
+
+    /// The service at `index`.
+    pub fn service(&self, index: Index) -> Option<&Service> {
+        self.services.get(index.get())
+    }
+
+    /// The service with this name.
+    pub fn index_of(&self, name: &str) -> Option<Index> {
+        let position = self.services.iter().position(|service| service.name.as_str() == name)?;
+        u16::try_from(position).ok().map(Index)
+    }
+
+    /// Whether each service is started at boot: it is enabled, or one that is needs it.
+    pub fn started_at_boot(&self) -> Vec<bool> {
+        let mut started: Vec<bool> =
+            self.services.iter().map(|service| service.enabled == Enabled::Yes).collect();
+        for (position, service) in self.services.iter().enumerate().rev() {
+            if started.get(position) == Some(&true) {
+                pull_in(service, &mut started);
+            }
+        }
+        started
+    }
+
+    /// The bytes of `system.bin`.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        self.check()?;
+        wire::encode(&FORMAT, self)
+    }
+
+    /// The system configuration in `bytes`; whatever the bytes are, this ends and does not panic.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let system: Self = wire::decode(&FORMAT, bytes)?;
+        system.check()?;
+        Ok(system)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.services.len() > Self::SERVICES_MAX {
+            return Err(FORMAT.contradiction("more services than PID 1 has room for"));
+        }
+        if !refers_backwards(&self.services) {
+            return Err(
+                FORMAT.contradiction("a service refers to one that does not stand before it")
+            );
+        }
+        if !names_differ(&self.services) {
+            return Err(FORMAT.contradiction("two services have one name"));
+        }
+        Ok(())
+    }
+}
+
+const FORMAT: Format = Format { what: "system.bin", version: 1, bytes_max: System::BYTES_MAX };
+
+/// Every dependency stands earlier, so that one pass from the last service to the first is enough.
+fn pull_in(service: &Service, started: &mut [bool]) {
+    for index in service.requires.iter().chain(&service.wants) {
+        if let Some(dependency) = started.get_mut(index.get()) {
+            *dependency = true;
+        }
+    }
+}
+
+fn refers_backwards(services: &[Service]) -> bool {
+    services.iter().enumerate().all(|(position, service)| {
+        service.dependencies().all(|dependency| dependency.get() < position)
+    })
+}
+
+fn names_differ(services: &[Service]) -> bool {
+    let names: BTreeSet<&str> = services.iter().map(|service| service.name.as_str()).collect();
+    names.len() == services.len()
+}

@@ -56,7 +56,7 @@ pub use cpu::CpuMax;
 pub use device::DeviceSpec;
 pub use duration::Millis;
 pub use integer::Whole;
-pub use modules::{Module, ModuleTable};
+pub use modules::{Module, ModuleTable, Purpose, Root};
 pub use name::{
     AbsolutePath, EntryId, Hostname, ImageId, Line, ModuleName, PortName, ServiceName, TtyPath,
 };

@@ -3,5 +3,7 @@
 
 pub mod erofs;
 pub mod error;
+pub mod spool;
+pub mod tree;
 
 pub use error::{Error, Result};

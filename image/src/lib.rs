@@ -3,6 +3,7 @@
 
 pub mod erofs;
 pub mod error;
+pub mod keygen;
 pub mod spool;
 pub mod tree;
 

@@ -1,1 +1,43 @@
+//! Installed images: their names, which one boots, how its tries are counted, and the rules by
+//! which the store that holds them changes.
+//!
+//! What to do is planned by pure functions that take listings and return [`Step`]s; `hands`,
+//! `installer`, `trash` and `listing` alone touch the kernel. [`Store`] puts the two together.
+//!
+//! The names, the files and what a power cut leaves of them: `docs/formats/state.md`.
+
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::let_underscore_must_use
+    )
+)]
+
+mod error;
+mod files;
+mod hands;
+mod listing;
+mod mark;
+mod name;
+pub mod plan;
+mod select;
+mod state;
+mod step;
+mod store;
+mod trust;
+
+pub use error::Error;
+pub use files::EntryFiles;
+pub use listing::Listing;
+pub use mark::Mark;
+pub use name::EntryName;
+pub use select::select;
+pub use state::{EntryState, Event, Tries};
+pub use step::{Place, Step};
+pub use store::{Reset, Store};
+pub use trust::{BadSeal, Trust};

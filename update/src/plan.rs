@@ -1,0 +1,158 @@
+//! What to do to the store's names for each thing that happens: pure, and in the order in which a
+//! power cut after any step leaves a machine that boots.
+
+use crate::mark::{LAPSES, UNCLEAN_BOOTS};
+use crate::trust::Record;
+use crate::{BadSeal, EntryName, EntryState, Event, Mark, Place, Step, Tries, Trust};
+
+/// More than one a release is wasteful already; with the lowest sequences forgotten first, what is
+/// forgotten is too old to be installed by itself anyway.
+pub const MAX_BAD: usize = 64;
+
+/// An entry's new name, and how it gets it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// The name afterwards.
+    pub name: EntryName,
+    /// What to do, in order; empty where the name stays.
+    pub steps: Vec<Step>,
+}
+
+/// Counts a try of `entry`.
+///
+/// When a bad entry that had nine tries is tried again, a new round begins: every other bad entry
+/// that had nine is set back to one first, or the tie would go to the same entry for ever.
+pub fn count_try(entries: &[EntryName], entry: &EntryName) -> Change {
+    let last_of_round = EntryState::Bad { done: Tries::MAX };
+    let others = entries.iter().filter(|other| {
+        entry.state() == last_of_round && other.state() == last_of_round && *other != entry
+    });
+    let first_of_round = EntryState::Bad { done: Tries::ONE };
+    let mut steps: Vec<_> =
+        others.flat_map(|other| rename(entries, other, first_of_round).steps).collect();
+    let own = happen(entries, entry, Event::Try, Tries::DEFAULT);
+    steps.extend(own.steps);
+    Change { name: own.name, steps }
+}
+
+/// Makes `entry` good, then raises the floor to its seal's.
+///
+/// In this order because a cut in between leaves one more entry that may boot; the other way round
+/// it could leave a floor above every good entry. What the cut left undone is done by the next
+/// blessing: blessing a good entry raises the floor too.
+pub fn bless(entries: &[EntryName], trust: &Trust, entry: &EntryName, floor: u64) -> Change {
+    let mut change = happen(entries, entry, Event::Bless, Tries::DEFAULT);
+    if change.name.state() == EntryState::Good {
+        change.steps.extend(raise_floor(trust, floor.min(entry.sequence())));
+    }
+    change
+}
+
+/// Puts an entry that failed while it ran on trial again if it was good, or makes it bad if that
+/// has happened too often. The name comes first: it decides what boots next.
+pub fn demote(entries: &[EntryName], trust: &Trust, entry: &EntryName, tries: Tries) -> Change {
+    if entry.state() != EntryState::Good {
+        return unchanged(entry);
+    }
+    let mark = trust.mark().lapsed(entry.sequence());
+    let (_, lapses) = mark.counts_of(entry.sequence());
+    let event = if lapses < LAPSES { Event::Demote } else { Event::Condemn };
+    let mut change = happen(entries, entry, event, tries);
+    change.steps.extend(set_mark(trust, mark));
+    change
+}
+
+/// Puts the good entry that ran last on trial again after three boots without a clean shutdown.
+pub fn doubt(entries: &[EntryName], trust: &Trust, tries: Tries) -> Option<Change> {
+    let entry = last_run(entries, trust)?;
+    let (boots, _) = trust.mark().counts_of(entry.sequence());
+    (boots >= UNCLEAN_BOOTS).then(|| happen(entries, entry, Event::Demote, tries))
+}
+
+/// The good entry that ran when the machine stopped without a clean shutdown.
+pub fn last_run<'a>(entries: &'a [EntryName], trust: &Trust) -> Option<&'a EntryName> {
+    let Mark::Running { sequence, .. } = trust.mark() else { return None };
+    let is_it = |entry: &&EntryName| entry.sequence() == sequence;
+    entries.iter().filter(is_it).find(|entry| entry.state() == EntryState::Good)
+}
+
+/// Rejects every good entry and every trial above `target`, the newest first, so that what boots
+/// after a cut is a good entry each time; the last of the steps makes `target` the next to boot.
+pub fn roll_back(entries: &[EntryName], target: &EntryName) -> Vec<Step> {
+    let mut above: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.sequence() > target.sequence())
+        .filter(|entry| matches!(entry.state(), EntryState::Good | EntryState::Trial { .. }))
+        .collect();
+    above.sort_by_key(|entry| std::cmp::Reverse(entry.sequence()));
+    above.iter().flat_map(|entry| rename(entries, entry, EntryState::Rejected).steps).collect()
+}
+
+/// Renames `entry` as `event` wants it.
+pub fn happen(entries: &[EntryName], entry: &EntryName, event: Event, tries: Tries) -> Change {
+    rename(entries, entry, entry.state().after(event, tries))
+}
+
+/// Raises the floor; never lowers it.
+pub fn raise_floor(trust: &Trust, floor: u64) -> Vec<Step> {
+    match (floor > trust.floor, trust.floor) {
+        (false, _) => Vec::new(),
+        (true, 0) => new_record(Record::Floor(floor)),
+        (true, old) => change_record(Record::Floor(old), Record::Floor(floor)),
+    }
+}
+
+/// Remembers a seal as bad. Where too many are remembered already, the one with the lowest sequence
+/// gives its file.
+pub fn remember_bad(trust: &Trust, bad: BadSeal) -> Vec<Step> {
+    match trust.bad.as_slice() {
+        _ if trust.is_bad(&bad.digest) => Vec::new(),
+        [lowest, ..] if trust.bad.len() >= MAX_BAD => {
+            change_record(Record::Bad(*lowest), Record::Bad(bad))
+        }
+        _ => new_record(Record::Bad(bad)),
+    }
+}
+
+/// Makes `mark` the only one.
+pub fn set_mark(trust: &Trust, mark: Mark) -> Vec<Step> {
+    let mut surplus = trust.marks.clone();
+    let steps = match surplus.pop() {
+        Some(old) if old == mark => Vec::new(),
+        Some(old) => change_record(Record::Mark(old), Record::Mark(mark)),
+        None => new_record(Record::Mark(mark)),
+    };
+    let removals = surplus.into_iter().map(|old| Step::Unlink(record(Record::Mark(old))));
+    removals.chain(steps).collect()
+}
+
+/// A name that is taken already, by what can only be an odd copy, is cleared first.
+fn rename(entries: &[EntryName], entry: &EntryName, state: EntryState) -> Change {
+    if entry.state() == state {
+        return unchanged(entry);
+    }
+    let name = entry.with_state(state);
+    let mut steps = Vec::new();
+    if entries.contains(&name) {
+        steps.extend([Step::Discard(Place::entry(&name)), Step::SyncDir(Place::images())]);
+    }
+    steps.push(Step::Move { from: Place::entry(entry), to: Place::entry(&name) });
+    steps.push(Step::SyncDir(Place::images()));
+    Change { name, steps }
+}
+
+fn unchanged(entry: &EntryName) -> Change {
+    Change { name: entry.clone(), steps: Vec::new() }
+}
+
+fn new_record(new: Record) -> Vec<Step> {
+    vec![Step::Touch(record(new)), Step::SyncDir(Place::trust())]
+}
+
+fn change_record(old: Record, new: Record) -> Vec<Step> {
+    vec![Step::Move { from: record(old), to: record(new) }, Step::SyncDir(Place::trust())]
+}
+
+fn record(record: Record) -> Place {
+    Place::trust().child(&record.to_string())
+}

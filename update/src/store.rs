@@ -1,0 +1,170 @@
+use pintle_verify::{Digest, Seal, Verified};
+use rustix::fd::BorrowedFd;
+
+use crate::hands::Hands;
+use crate::plan::Change;
+use crate::{
+    BadSeal, EntryFiles, EntryName, Error, Event, Listing, Mark, Place, Step, Tries, Trust, files,
+    listing, plan,
+};
+
+/// Why the machine starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reset {
+    /// The watchdog's driver says that it was the watchdog (`WDIOF_CARDRESET`).
+    Watchdog,
+    /// Anything else, or the driver cannot tell.
+    Other,
+}
+
+/// The directories `images/`, `incoming/`, `trash/` and `trust/` of one file system.
+///
+/// Each change is durable when its function returns `Ok`. After an error nothing is known to have
+/// changed, nor not to have; after a failed sync the store refuses every further change.
+pub struct Store {
+    hands: Hands,
+    tries: Tries,
+}
+
+impl Store {
+    /// Opens the store whose root directory this is; the descriptor is not kept.
+    pub fn open(state: BorrowedFd<'_>) -> Result<Self, Error> {
+        Ok(Self { hands: Hands::open(state)?, tries: Tries::DEFAULT })
+    }
+
+    /// Gives this many tries to new trials, and to good entries that failed.
+    pub fn with_tries(self, tries: Tries) -> Self {
+        Self { tries, ..self }
+    }
+
+    /// Makes the store's directories, where they are missing.
+    pub fn prepare(&self) -> Result<(), Error> {
+        let there = listing::names(&self.hands, &Place::root())?;
+        let missing = [Place::images(), Place::incoming(), Place::trash(), Place::trust()]
+            .into_iter()
+            .filter(|place| !there.iter().any(|(name, _)| name == place.leaf()));
+        let mut steps: Vec<_> = missing.map(Step::MakeDir).collect();
+        if !steps.is_empty() {
+            steps.push(Step::SyncDir(Place::root()));
+        }
+        self.hands.carry_out(&steps)
+    }
+
+    /// What is in `images/`.
+    pub fn entries(&self) -> Result<Listing, Error> {
+        Ok(Listing::from_names(listing::names(&self.hands, &Place::images())?))
+    }
+
+    /// What is in `trust/`; without the directory, what a new machine knows: nothing.
+    pub fn trust(&self) -> Result<Trust, Error> {
+        match listing::names(&self.hands, &Place::trust()) {
+            Ok(names) => Ok(Trust::from_names(names.iter().map(|(name, _)| name.as_str()))),
+            Err(error) if error.is_missing() => Ok(Trust::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The lowest sequence that may still be installed or booted.
+    pub fn floor(&self) -> Result<u64, Error> {
+        Ok(self.trust()?.floor)
+    }
+
+    /// Opens an entry's files.
+    pub fn open_entry(&self, entry: &EntryName) -> Result<EntryFiles, Error> {
+        files::open(&self.hands, &Place::entry(entry))
+    }
+
+    /// To be called before an entry is chosen: a good entry during whose run the watchdog reset the
+    /// machine, or that ran three times in a row without a clean shutdown, is put on trial again.
+    ///
+    /// Returns the old and the new name of what was changed.
+    pub fn judge_last_run(&self, reset: Reset) -> Result<Option<(EntryName, EntryName)>, Error> {
+        let (entries, trust) = (self.entries()?.entries, self.trust()?);
+        let Some(entry) = plan::last_run(&entries, &trust) else { return Ok(None) };
+        let change = match reset {
+            Reset::Watchdog => Some(plan::demote(&entries, &trust, entry, self.tries)),
+            Reset::Other => plan::doubt(&entries, &trust, self.tries),
+        };
+        let Some(change) = change else { return Ok(None) };
+        self.carry_out(change).map(|name| Some((entry.clone(), name)))
+    }
+
+    /// Counts a try, durably, before the entry is booted, and returns its new name.
+    ///
+    /// On an error a trial must not be booted. Good and rejected entries have no counter; for them
+    /// nothing is written. A bad one may be booted uncounted, when it is the last resort.
+    pub fn count_try(&self, entry: &EntryName) -> Result<EntryName, Error> {
+        self.carry_out(plan::count_try(&self.entries()?.entries, entry))
+    }
+
+    /// Notes that `entry` (by its name after counting) is the one that runs from now on.
+    pub fn mark_running(&self, entry: &EntryName) -> Result<Mark, Error> {
+        self.set_mark(|mark| mark.started(entry))
+    }
+
+    /// Notes that the running entry has been healthy for long: what it did before is forgiven.
+    pub fn mark_settled(&self) -> Result<Mark, Error> {
+        self.set_mark(Mark::settled)
+    }
+
+    /// Notes a clean shutdown; to be called when nothing can fail any more that an entry could be
+    /// blamed for.
+    pub fn mark_clean(&self) -> Result<Mark, Error> {
+        self.set_mark(|_| Mark::Clean)
+    }
+
+    /// Makes the running entry good, and raises the floor to its seal's. For a good entry, only the
+    /// latter; so bless at each healthy boot.
+    pub fn bless(&self, entry: &EntryName, seal: &Verified<Seal>) -> Result<EntryName, Error> {
+        let (entries, trust) = (self.entries()?.entries, self.trust()?);
+        self.carry_out(plan::bless(&entries, &trust, entry, seal.floor))
+    }
+
+    /// Puts the running entry on trial again if it is good, before a reset that the machine causes
+    /// itself; the third time without a clean shutdown or a long healthy time it becomes bad.
+    pub fn demote(&self, entry: &EntryName) -> Result<EntryName, Error> {
+        let (entries, trust) = (self.entries()?.entries, self.trust()?);
+        self.carry_out(plan::demote(&entries, &trust, entry, self.tries))
+    }
+
+    /// Takes an entry out of the selection, as the operator wishes.
+    pub fn reject(&self, entry: &EntryName) -> Result<EntryName, Error> {
+        self.happen(entry, Event::Reject)
+    }
+
+    /// Gives a trial, a bad or a rejected entry all its tries again.
+    pub fn retry(&self, entry: &EntryName) -> Result<EntryName, Error> {
+        self.happen(entry, Event::Retry)
+    }
+
+    /// Makes `target` the next to boot: what is above it is rejected, the newest first.
+    pub fn roll_back(&self, target: &EntryName) -> Result<(), Error> {
+        self.hands.carry_out(&plan::roll_back(&self.entries()?.entries, target))
+    }
+
+    /// Remembers a seal that turned out bad, so that it is not installed again by itself.
+    pub fn remember_bad(&self, bad: BadSeal) -> Result<(), Error> {
+        self.hands.carry_out(&plan::remember_bad(&self.trust()?, bad))
+    }
+
+    /// Whether a seal file with this digest turned out bad.
+    pub fn is_bad(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self.trust()?.is_bad(digest))
+    }
+
+    fn happen(&self, entry: &EntryName, event: Event) -> Result<EntryName, Error> {
+        self.carry_out(plan::happen(&self.entries()?.entries, entry, event, self.tries))
+    }
+
+    fn set_mark(&self, next: impl FnOnce(Mark) -> Mark) -> Result<Mark, Error> {
+        let trust = self.trust()?;
+        let mark = next(trust.mark());
+        self.hands.carry_out(&plan::set_mark(&trust, mark))?;
+        Ok(mark)
+    }
+
+    fn carry_out(&self, change: Change) -> Result<EntryName, Error> {
+        self.hands.carry_out(&change.steps)?;
+        Ok(change.name)
+    }
+}

@@ -19,7 +19,7 @@ table! {
             /// The id of the images that the machine boots: os-release's `IMAGE_ID`.
             ///
             /// An image with another id is refused, whoever signed it.
-            "image-id" = required => image_id: ImageId,
+            "image-id" = (required; "org.example.kiosk") => image_id: ImageId,
 
             /// Whether the owner of the machine may change what it runs.
             "lock" = "locked" => lock: Lock,
@@ -65,7 +65,7 @@ table! {
             /// The virtio port that the machine's report is also written to.
             ///
             /// The report is always in `/run/pintle/report.jsonl`.
-            "report" = none => report: Option<PortName>,
+            "report" = (none; "org.pintle.report") => report: Option<PortName>,
 
             /// How much stage 1 and stage 2 say on the console.
             "log" = "info" => log: LogLevel,

@@ -10,9 +10,23 @@ use crate::name::AbsolutePath;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
     /// The program's file in the image.
-    pub program: AbsolutePath,
+    pub program: Program,
     /// The arguments that follow `argv[0]`.
     pub arguments: Vec<Argument>,
+}
+
+/// An executable file of the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program(
+    /// Where it is.
+    pub AbsolutePath,
+);
+
+impl Program {
+    /// The path itself.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
 }
 
 impl Command {
@@ -104,7 +118,7 @@ mod tests {
 
     #[test]
     fn argv_begins_with_the_program() {
-        let program = AbsolutePath::from_text("/bin/sh").unwrap();
+        let program = Program(AbsolutePath::from_text("/bin/sh").unwrap());
         let arguments = vec![Argument::from_text("-c").unwrap(), Argument::from_text("").unwrap()];
         let command = Command { program, arguments };
         assert_eq!(command.argv().collect::<Vec<_>>(), ["/bin/sh", "-c", ""]);

@@ -33,6 +33,8 @@ mod account;
 mod boot;
 pub mod cmdline;
 mod command;
+#[cfg(feature = "compile")]
+pub mod compile;
 mod cpu;
 mod device;
 mod duration;
@@ -51,7 +53,7 @@ pub use boot::{
     StateTimeout, Tries, VerityWay, Watchdog, WatchdogTimeout,
 };
 pub use cmdline::{Overrides, Shell};
-pub use command::{Argument, Command, Environment, Variable, VariableName};
+pub use command::{Argument, Command, Environment, Program, Variable, VariableName};
 pub use cpu::CpuMax;
 pub use device::DeviceSpec;
 pub use duration::Millis;

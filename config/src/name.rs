@@ -56,6 +56,13 @@ text! {
     |text| length(text, 1..=128) && is_printable(text);
 }
 
+impl AbsolutePath {
+    /// `/`
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+}
+
 fn length(text: &str, allowed: std::ops::RangeInclusive<usize>) -> bool {
     allowed.contains(&text.len())
 }

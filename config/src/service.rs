@@ -20,13 +20,13 @@ table! {
         }
         keys {
             /// What the service does, for people to read.
-            "description" = none => description: Option<Line>,
+            "description" = (none; "The web server, port 80") => description: Option<Line>,
 
             /// The program's absolute path and its arguments.
             ///
             /// They are executed as they stand: no shell takes part, and nothing is expanded. The
             /// program must be in the image and executable, which the build checks.
-            "command" = required => command: Command,
+            "command" = (required; ["/usr/bin/app", "--port", "80"]) => command: Command,
 
             /// How the service tells that it is ready.
             "type" = "exec" => kind: Kind,
@@ -58,7 +58,7 @@ table! {
             ///
             /// A new image becomes good only when every health command has succeeded. It runs as the
             /// service's user, in its cgroup.
-            "health-command" = none => health_command: Option<Command>,
+            "health-command" = (none; ["/usr/bin/app", "--check"]) => health_command: Option<Command>,
 
             /// When a service that has ended is started again.
             "restart" = "on-failure" => restart: Restart,
@@ -97,10 +97,10 @@ table! {
             /// The user's primary group and the groups of `/etc/group` that list the user come with
             /// it, and so do `USER`, `LOGNAME` and `HOME`. A number that is not in `/etc/passwd`
             /// brings the group of the same number. Without this key it is root.
-            "user" = none => user: Option<User>,
+            "user" = (none; "nobody") => user: Option<User>,
 
             /// The group that the service runs as, in place of the user's primary group.
-            "group" = none => group: Option<Group>,
+            "group" = (none; "nogroup") => group: Option<Group>,
 
             /// Groups beside those that the user has.
             "supplementary-groups" = [] => supplementary_groups: Vec<Group>,
@@ -115,23 +115,23 @@ table! {
             "working-directory" = "/" => working_directory: AbsolutePath,
 
             /// The most memory that the service's processes may have: cgroup v2's `memory.max`.
-            "memory-max" = none => memory_max: Option<MemoryMax>,
+            "memory-max" = (none; "64MiB") => memory_max: Option<MemoryMax>,
 
             /// The service's share where processors are scarce: cgroup v2's `cpu.weight`.
             ///
             /// Services without it have 100.
-            "cpu-weight" = none => cpu_weight: Option<CpuWeight>,
+            "cpu-weight" = (none; 200) => cpu_weight: Option<CpuWeight>,
 
             /// The most processor time that the service may have: cgroup v2's `cpu.max`.
             ///
             /// `"250%"` is two and a half processors.
-            "cpu-max" = none => cpu_max: Option<CpuMax>,
+            "cpu-max" = (none; "50%") => cpu_max: Option<CpuMax>,
 
             /// The most processes and threads that the service may have: cgroup v2's `pids.max`.
-            "pids-max" = none => pids_max: Option<PidsMax>,
+            "pids-max" = (none; 64) => pids_max: Option<PidsMax>,
 
             /// The terminal that is the service's standard input, output and controlling terminal.
-            "tty" = none => tty: Option<TtyPath>,
+            "tty" = (none; "/dev/tty1") => tty: Option<TtyPath>,
 
             /// How readily the kernel kills the service when memory runs out: `oom_score_adj`.
             ///

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::command::Program;
 use crate::duration::{DAY, HOUR, Millis, SECOND};
-use crate::name::{AbsolutePath, Hostname};
+use crate::name::Hostname;
 use crate::service::{Enabled, Index, Service};
 use crate::wire::{self, Error, Format};
 
@@ -16,7 +17,7 @@ table! {
         }
         keys {
             /// The machine's name, where `/etc/hostname` has none.
-            "hostname" = none => hostname: Option<Hostname>,
+            "hostname" = (none; "kiosk-7") => hostname: Option<Hostname>,
 
             /// Where changes in `/etc` are kept.
             "etc" = "persistent" => etc: EtcMode,
@@ -25,13 +26,13 @@ table! {
             ///
             /// pintle then is the image's verified initramfs and its updater. The image has no
             /// `[service.NAME]` then.
-            "init" = none => init: Option<AbsolutePath>,
+            "init" = (none; "/usr/lib/systemd/systemd") => init: Option<Program>,
 
             /// How long a new image may take until it is healthy.
             ///
             /// An image that takes longer has failed its trial. Without this key the boot
             /// configuration's `health-timeout` holds.
-            "health-timeout" = none => health_timeout: Option<HealthTimeout>,
+            "health-timeout" = (none; "2min") => health_timeout: Option<HealthTimeout>,
 
             /// How long stopping all services and unmounting may take before the machine is reset.
             "shutdown-timeout" = "90s" => shutdown_timeout: ShutdownTimeout,

@@ -15,7 +15,8 @@ pub const SUPER_OFFSET: u64 = 1024;
 pub const MAGIC: u32 = 0xE0F5_E1E2;
 /// Longest file name, in bytes.
 pub const NAME_MAX: usize = 255;
-/// Longest path in bytes, one less than Linux's `PATH_MAX`: nothing could open a file by a longer one.
+/// Longest path in bytes, one less than Linux's `PATH_MAX`: nothing could open a file by a longer
+/// one.
 pub const PATH_MAX: usize = 4095;
 /// A chunk map's entry for a hole.
 pub const HOLE: u32 = u32::MAX;
@@ -35,7 +36,8 @@ pub const INCOMPAT_CHUNKED: u32 = 0x4;
 pub struct Superblock {
     /// [`MAGIC`].
     pub magic: U32,
-    /// CRC-32C without the final inversion, over the block from [`SUPER_OFFSET`] with this field zero.
+    /// CRC-32C without the final inversion, over the block from [`SUPER_OFFSET`] with this field
+    /// zero.
     pub checksum: U32,
     /// `COMPAT_*`.
     pub feature_compat: U32,
@@ -196,7 +198,8 @@ pub struct XattrEntry {
     pub value_size: U16,
 }
 
-/// A directory entry; a block begins with all of its entries, then come their names in the same order.
+/// A directory entry; a block begins with all of its entries, then come their names in the same
+/// order.
 #[derive(Clone, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub struct Dirent {
@@ -215,8 +218,8 @@ pub const DIRENT: usize = size_of::<Dirent>();
 /// Bytes of an [`ExtendedInode`].
 pub const INODE: usize = size_of::<ExtendedInode>();
 
-/// Namespaces of extended attributes by their number on disk. A name that equals a whole prefix without a trailing
-/// dot stores nothing of itself.
+/// Namespaces of extended attributes by their number on disk. A name that equals a whole prefix
+/// without a trailing dot stores nothing of itself.
 pub const XATTR_PREFIXES: [(u8, &[u8]); 5] = [
     (1, b"user."),
     (2, b"system.posix_acl_access"),
@@ -279,7 +282,8 @@ pub fn checksum(block: &[u8]) -> u32 {
     !crc32c::crc32c(block)
 }
 
-/// A device number as inodes store it (the kernel's `new_encode_dev`), if it fits: 12 bits of major, 20 of minor.
+/// A device number as inodes store it (the kernel's `new_encode_dev`), if it fits: 12 bits of
+/// major, 20 of minor.
 pub fn encode_device(major: u32, minor: u32) -> Option<u32> {
     (major < 1 << 12 && minor < 1 << 20)
         .then_some((minor & 0xff) | major << 8 | (minor & !0xff) << 12)

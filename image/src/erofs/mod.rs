@@ -1,7 +1,7 @@
 //! EROFS images: a writer that is a function of the tree alone, and a reader that trusts nothing.
 //!
-//! The on-disk format is the kernel's (`Documentation/filesystems/erofs.rst`, `fs/erofs/erofs_fs.h`). An image of
-//! ours is, block by block (4 KiB each):
+//! The on-disk format is the kernel's (`Documentation/filesystems/erofs.rst`,
+//! `fs/erofs/erofs_fs.h`). An image of ours is, block by block (4 KiB each):
 //!
 //! | what | order |
 //! |---|---|
@@ -11,8 +11,10 @@
 //! | inodes, each with its xattrs, its chunk map or its inline tail | by path |
 //! | shared xattrs | by name and value |
 //!
-//! File data stands before the metadata and short files before long ones, so that a file that changes its length in
-//! blocks moves only longer ones, and more or fewer names move no data at all.
+//! File data stands before the metadata and short files before long ones, so that a file that
+//! changes its length in blocks moves only longer ones, and more or fewer names move no data at
+//! all.
 
 pub mod format;
 pub mod read;
+pub mod write;

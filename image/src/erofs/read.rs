@@ -1,7 +1,8 @@
-//! Reads an EROFS image and trusts nothing in it: every position is checked before it is used, every size has a limit,
-//! nothing recurses, and whatever the bytes are, reading ends.
+//! Reads an EROFS image and trusts nothing in it: every position is checked before it is used,
+//! every size has a limit, nothing recurses, and whatever the bytes are, reading ends.
 //!
-//! It reads what uncompressed images hold: compact and extended inodes, flat, inline and chunk-based data.
+//! It reads what uncompressed images hold: compact and extended inodes, flat, inline and
+//! chunk-based data.
 
 mod data;
 mod directory;
@@ -201,7 +202,7 @@ impl<S: ReadAt> Image<S> {
 }
 
 fn read(source: &impl ReadAt, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
-    source.read_exact_at(buffer, offset).map_err(|source| Error::Io { offset, source })
+    source.read_all_at(buffer, offset).map_err(|source| Error::Io { offset, source })
 }
 
 fn parse_superblock(bytes: &mut [u8]) -> Result<Superblock, Error> {

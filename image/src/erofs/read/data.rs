@@ -19,8 +19,8 @@ enum Place {
 }
 
 impl<S: ReadAt> Image<S> {
-    /// Fills `buffer` with the bytes from `offset` on of a file, directory or symlink; fewer where it ends. Returns
-    /// how many.
+    /// Fills `buffer` with the bytes from `offset` on of a file, directory or symlink; fewer where
+    /// it ends. Returns how many.
     pub fn read_at(&self, inode: &Inode, offset: u64, buffer: &mut [u8]) -> Result<usize, Error> {
         let wanted = inode.size.saturating_sub(offset).min(buffer.len() as u64) as usize;
         let mut done = 0;

@@ -52,7 +52,8 @@ impl<S: ReadAt> Entries<'_, S> {
         Ok(())
     }
 
-    /// Linux looks names up by bisection, so that an entry out of order could be listed and yet not found.
+    /// Linux looks names up by bisection, so that an entry out of order could be listed and yet not
+    /// found.
     fn check_order(&mut self, entry: &Entry) -> Result<(), Error> {
         if entry.name <= self.last_name {
             return Err(self.corrupt("has entries out of order"));

@@ -3,7 +3,8 @@
 use super::Nid;
 use std::{fmt, io};
 
-/// Why an image cannot be read: the cause of an [`Error::Input`](crate::Error) or [`Error::Host`](crate::Error).
+/// Why an image cannot be read: the cause of an [`Error::Input`](crate::Error) or
+/// [`Error::Host`](crate::Error).
 #[derive(Debug)]
 pub enum Error {
     /// The device or file under the image failed.

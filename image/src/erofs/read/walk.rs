@@ -15,7 +15,8 @@ pub struct Found {
 
 /// Walks an image in order of path components. Ends after the first error.
 ///
-/// It ends on any bytes: a directory is entered once, and the directories together may not be longer than the image.
+/// It ends on any bytes: a directory is entered once, and the directories together may not be
+/// longer than the image.
 pub struct Walk<'a, S> {
     image: &'a Image<S>,
     levels: Vec<Level<'a, S>>,

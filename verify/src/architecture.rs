@@ -85,3 +85,20 @@ impl FromStr for Architecture {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_ocis_and_numbers_are_frozen() {
+        let names = ["amd64", "arm64", "arm", "386", "riscv64", "loong64"];
+        for (number, name) in names.into_iter().enumerate() {
+            let architecture: Architecture = name.parse().unwrap();
+            assert_eq!(architecture.to_string(), name);
+            assert_eq!(postcard::to_allocvec(&architecture).unwrap(), [number as u8]);
+        }
+        assert_eq!(names.len(), Architecture::ALL.len());
+        assert!("x86_64".parse::<Architecture>().is_err());
+    }
+}

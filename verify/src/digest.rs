@@ -4,7 +4,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Digest as _;
 
-use crate::Error;
+use crate::{Error, hex};
 
 const PREFIX: &str = "sha256:";
 
@@ -33,7 +33,7 @@ impl Digest {
 
     /// The 64 lower-case hexadecimal digits, without `sha256:`, as dm-verity's table wants them.
     pub fn hex(&self) -> String {
-        hex(&self.0)
+        hex::encode(&self.0)
     }
 }
 
@@ -53,7 +53,7 @@ impl FromStr for Digest {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        text.strip_prefix(PREFIX).and_then(unhex).map(Self).ok_or_else(|| Error::Text {
+        text.strip_prefix(PREFIX).and_then(hex::decode).map(Self).ok_or_else(|| Error::Text {
             what: "digest",
             found: text.to_owned(),
             expected: "sha256: and 64 lower-case hexadecimal digits",
@@ -81,29 +81,29 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// Lower-case hexadecimal digits of `bytes`.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn digit(nibble: u8) -> char {
-    char::from_digit(u32::from(nibble), 16).unwrap_or('?')
-}
+    /// FIPS 180-4's example.
+    const ABC: &str = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let bytes: Vec<u8> = pairs.iter().map(byte).collect::<Option<_>>()?;
-    bytes.try_into().ok()
-}
+    #[test]
+    fn digest_text_and_back() {
+        assert_eq!(Digest::of(b"abc").to_string(), ABC);
+        assert_eq!(ABC.parse(), Ok(Digest::of(b"abc")));
+        assert_eq!(ABC, format!("sha256:{}", Digest::of(b"abc").hex()));
+    }
 
-fn byte([high, low]: &[u8; 2]) -> Option<u8> {
-    Some(nibble(*high)? << 4 | nibble(*low)?)
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+    #[test]
+    fn digests_of_any_other_form_are_refused() {
+        let hex = ABC.trim_start_matches("sha256:");
+        let upper = ABC.to_uppercase();
+        let long = format!("{ABC}00");
+        for bad in
+            ["", "sha256:", "sha512:00", hex, &upper, &long, &ABC[..70], &ABC.replace('b', "g")]
+        {
+            assert!(bad.parse::<Digest>().is_err(), "{bad:?}");
+        }
     }
 }

@@ -24,8 +24,8 @@ pub enum Error {
         /// What the decoder found.
         cause: String,
     },
-    /// A public key of small order, or not in its one canonical encoding: any signature could pass
-    /// for its own.
+    /// 32 bytes that are no point of the curve, one of small order (any signature could pass for its
+    /// own), or not the point's canonical encoding.
     WeakKey,
     /// A key set that no machine should be given, or that is not in its one canonical encoding.
     KeySet(&'static str),
@@ -46,7 +46,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot read {what} {found:?}: expected {expected}")
             }
             Self::Pem { what, cause } => write!(f, "cannot read {what} from PEM: {cause}"),
-            Self::WeakKey => write!(f, "cannot enrol public key: it is weak"),
+            Self::WeakKey => write!(f, "cannot enrol public key: it is weak or not canonical"),
             Self::KeySet(cause) => write!(f, "cannot use key set: {cause}"),
             Self::Sign(cause) => write!(f, "cannot sign seal: {cause}"),
             Self::Seal(refusal) => write!(f, "cannot sign seal: it would be refused: {refusal}"),

@@ -60,3 +60,24 @@ impl fmt::Debug for ImageId {
 fn is_allowed(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_ids_are_1_to_64_of_the_allowed_characters() {
+        assert!("debian-12_kiosk.v2".parse::<ImageId>().is_ok());
+        assert!("a".repeat(64).parse::<ImageId>().is_ok());
+        for bad in ["", "Kiosk", "a/b", "a b", "a\n", "a\0", "é", "a+b", &"a".repeat(65)] {
+            assert!(bad.parse::<ImageId>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn error_names_what_was_found_and_what_was_expected() {
+        let error = "Kiosk".parse::<ImageId>().unwrap_err();
+        let text = r#"cannot read image id "Kiosk": expected 1 to 64 of a-z 0-9 . _ -"#;
+        assert_eq!(error.to_string(), text);
+    }
+}

@@ -20,6 +20,7 @@ mod architecture;
 mod canonical;
 mod digest;
 mod error;
+mod hex;
 mod image_id;
 mod key;
 mod key_set;

@@ -60,3 +60,17 @@ impl fmt::Debug for Percent {
 fn not_a_percentage(found: String) -> Error {
     Error::Text { what: "percentage", found, expected: "a whole number from 0 to 100" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_end_at_100() {
+        assert_eq!("100".parse(), Ok(Percent::ALL));
+        assert_eq!(Percent::try_from(0), Ok(Percent::NONE));
+        for bad in ["101", "256", "-1", "", "1.5", "50%"] {
+            assert!(bad.parse::<Percent>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -45,3 +45,14 @@ impl fmt::Debug for Uuid {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uuid_is_version_8_of_the_image_id() {
+        let uuid = Uuid::of_image_id(&"kiosk".parse().unwrap());
+        assert_eq!(uuid.to_string(), "9d01add5-a6c9-88e1-b9ca-409ff8b39c6a");
+    }
+}

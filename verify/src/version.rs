@@ -82,3 +82,63 @@ impl fmt::Debug for Version {
 fn is_allowed(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'~' | b'^' | b'-')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Version {
+        text.parse().unwrap()
+    }
+
+    /// The specification's own examples, and what `systemd-analyze compare-versions` answers.
+    #[test]
+    fn order_is_the_one_of_uapi_10() {
+        for (lower, higher) in [
+            ("A", "a"),
+            ("bar-123", "foo-123"),
+            ("123", "123a"),
+            ("123", "123.a"),
+            ("123.a", "123.b"),
+            ("123.a", "123a"),
+            ("0", "0."),
+            ("0", "0.0"),
+            ("0~", "0"),
+            ("1~~", "1~"),
+            ("1~~a", "1~"),
+            ("1", "1^"),
+            ("1^~", "1^"),
+            ("1^", "1."),
+            ("1^1", "1.1"),
+            ("1-1", "1.1"),
+            ("1-", "1."),
+            ("1.a", "1.0"),
+            ("1.a", "1.0~"),
+            ("a", "0"),
+            ("a", "00"),
+            ("9", "10"),
+            ("1.9", "1.10"),
+            ("1.2.3~rc1", "1.2.3"),
+            ("1A", "1a"),
+        ] {
+            assert!(version(lower) < version(higher), "{lower} < {higher}");
+            assert!(version(higher) > version(lower), "{higher} > {lower}");
+        }
+    }
+
+    #[test]
+    fn versions_that_the_specification_holds_for_equal_are_still_two() {
+        assert_eq!(uapi_version::strverscmp("1.00a", "1.0a"), Ordering::Equal);
+        assert_ne!(version("1.00a"), version("1.0a"));
+        assert_ne!(version("1.00a").cmp(&version("1.0a")), Ordering::Equal);
+    }
+
+    #[test]
+    fn versions_are_1_to_64_of_the_allowed_characters() {
+        assert!("1.4.0~rc1^2-3AZaz".parse::<Version>().is_ok());
+        assert!("1".repeat(64).parse::<Version>().is_ok());
+        for bad in ["", "1_2", "1+2", "1/2", "1 2", "1\n", "1\0", "1é", &"1".repeat(65)] {
+            assert!(bad.parse::<Version>().is_err(), "{bad:?}");
+        }
+    }
+}

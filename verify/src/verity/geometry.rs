@@ -43,3 +43,32 @@ fn levels(data_blocks: u64) -> Vec<u64> {
     let above = |blocks: &u64| (*blocks > 1).then(|| blocks.div_ceil(FAN_OUT as u64));
     std::iter::successors(Some(data_blocks), above).skip(1).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_shrink_by_128_down_to_one_block() {
+        for (data_blocks, levels) in [
+            (1, vec![]),
+            (2, vec![1]),
+            (128, vec![1]),
+            (129, vec![2, 1]),
+            (128 * 128, vec![128, 1]),
+            (128 * 128 + 1, vec![129, 2, 1]),
+            (MAX_DATA_BLOCKS, vec![1 << 21, 1 << 14, 1 << 7, 1]),
+        ] {
+            let geometry = Geometry::of_image(data_blocks * BLOCK as u64).unwrap();
+            assert_eq!(geometry.levels(), levels, "{data_blocks} blocks");
+            assert_eq!(geometry.tree_size(), (1 + levels.iter().sum::<u64>()) * BLOCK as u64);
+        }
+    }
+
+    #[test]
+    fn images_are_whole_blocks_of_a_sane_number() {
+        for bad in [0, 1, 4095, 4097, (MAX_DATA_BLOCKS + 1) * BLOCK as u64, u64::MAX] {
+            assert_eq!(Geometry::of_image(bad), Err(Error::ImageSize(bad)));
+        }
+    }
+}

@@ -1,5 +1,5 @@
 use super::BLOCK;
-use crate::{Salt, Uuid, salt};
+use crate::{Salt, Uuid};
 
 /// The first block of a tree file, as cryptsetup lays it out: 512 bytes, little-endian, padded with
 /// zeros to a block.
@@ -28,7 +28,7 @@ impl Superblock {
             &(BLOCK as u32).to_le_bytes(),
             &(BLOCK as u32).to_le_bytes(),
             &self.data_blocks.to_le_bytes(),
-            &(salt::LEN as u16).to_le_bytes(),
+            &SALT_SIZE.to_le_bytes(),
             &[0; 6],
             self.salt.as_bytes(),
         ];
@@ -42,7 +42,7 @@ impl Superblock {
         let superblock = Self {
             uuid: Uuid::from_bytes(array(block, UUID_AT)?),
             data_blocks: u64::from_le_bytes(array(block, DATA_BLOCKS_AT)?),
-            salt: Salt::from_own(&array(block, SALT_AT)?),
+            salt: Salt::from_own(array(block, SALT_AT)?),
         };
         (superblock.encode() == *block).then_some(superblock)
     }
@@ -52,6 +52,7 @@ const SIGNATURE: [u8; 8] = *b"verity\0\0";
 const ALGORITHM: [u8; 32] = *b"sha256\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 const UUID_AT: usize = 16;
 const DATA_BLOCKS_AT: usize = 72;
+const SALT_SIZE: u16 = 64;
 const SALT_AT: usize = 88;
 
 fn array<const N: usize>(block: &[u8; BLOCK], at: usize) -> Option<[u8; N]> {

@@ -1,3 +1,8 @@
+#[cfg(test)]
+mod speccheck;
+#[cfg(test)]
+mod wycheproof;
+
 use std::fmt;
 
 use ed25519_dalek::Signer;
@@ -7,7 +12,7 @@ use ed25519_dalek::pkcs8::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::digest::hex;
+use crate::hex::{self, Bytes};
 use crate::{Digest, Error};
 
 /// A key in PEM is 119 to 200 bytes; the rest is room for the text that tools write before it.
@@ -19,7 +24,7 @@ pub(crate) type Signature = ([u8; 32], [u8; 32]);
 /// An Ed25519 public key that is worth enrolling: on the curve, canonically encoded, not of small
 /// order.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "[u8; 32]", into = "[u8; 32]")]
+#[serde(try_from = "Bytes<32>", into = "Bytes<32>")]
 pub struct PublicKey(ed25519_dalek::VerifyingKey);
 
 impl PublicKey {
@@ -42,11 +47,8 @@ impl PublicKey {
 
     /// The short name by which a signature says whose it is.
     pub fn id(&self) -> KeyId {
-        let mut id = [0; 8];
-        id.iter_mut()
-            .zip(Digest::of(self.as_bytes()).as_bytes())
-            .for_each(|(to, from)| *to = *from);
-        KeyId(id)
+        let [a, b, c, d, e, f, g, h, ..] = *Digest::of(self.as_bytes()).as_bytes();
+        KeyId([a, b, c, d, e, f, g, h])
     }
 
     /// Whether `signature` is this key's for `message`, by the strict rules: S reduced, R not of
@@ -67,15 +69,23 @@ impl TryFrom<[u8; 32]> for PublicKey {
     }
 }
 
-impl From<PublicKey> for [u8; 32] {
+impl TryFrom<Bytes<32>> for PublicKey {
+    type Error = Error;
+
+    fn try_from(Bytes(bytes): Bytes<32>) -> Result<Self, Error> {
+        bytes.try_into()
+    }
+}
+
+impl From<PublicKey> for Bytes<32> {
     fn from(key: PublicKey) -> Self {
-        key.0.to_bytes()
+        Self(key.0.to_bytes())
     }
 }
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(self.as_bytes()))
+        f.write_str(&hex::encode(self.as_bytes()))
     }
 }
 
@@ -83,6 +93,7 @@ impl fmt::Debug for PublicKey {
 ///
 /// Names a key within one [`KeySet`](crate::KeySet), proves nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Bytes<8>", into = "Bytes<8>")]
 pub struct KeyId([u8; 8]);
 
 impl KeyId {
@@ -92,9 +103,21 @@ impl KeyId {
     }
 }
 
+impl From<Bytes<8>> for KeyId {
+    fn from(Bytes(id): Bytes<8>) -> Self {
+        Self(id)
+    }
+}
+
+impl From<KeyId> for Bytes<8> {
+    fn from(id: KeyId) -> Self {
+        Self(id.0)
+    }
+}
+
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 

@@ -1,1 +1,9 @@
+//! The rig that boots real machines: QEMU, Debian's kernels, images made on the spot, and an agent in the guest.
+//!
+//! A story describes a machine ([`Vm`]), boots it, waits for what the machine reports about itself and asks
+//! the agent for facts. Nothing is read off the console, and nothing waits by sleeping.
 #![forbid(unsafe_code)]
+
+pub mod agent;
+pub mod walk;
+

@@ -1,1 +1,4 @@
+//! `cargo boot`: shows what pintle does.
+#![forbid(unsafe_code)]
+
 fn main() {}

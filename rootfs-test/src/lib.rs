@@ -7,3 +7,9 @@
 pub mod agent;
 pub mod walk;
 
+#[cfg(feature = "harness")]
+pub mod cache;
+#[cfg(feature = "harness")]
+pub mod host;
+#[cfg(feature = "harness")]
+pub mod kernel;

@@ -8,8 +8,31 @@ pub mod agent;
 pub mod walk;
 
 #[cfg(feature = "harness")]
+mod accelerator;
+#[cfg(feature = "harness")]
 pub mod cache;
+#[cfg(feature = "harness")]
+pub mod cargo;
 #[cfg(feature = "harness")]
 pub mod host;
 #[cfg(feature = "harness")]
+pub mod initramfs;
+#[cfg(feature = "harness")]
 pub mod kernel;
+#[cfg(feature = "harness")]
+mod machine;
+#[cfg(feature = "harness")]
+mod qmp;
+#[cfg(feature = "harness")]
+mod report;
+#[cfg(feature = "harness")]
+mod vm;
+
+#[cfg(feature = "harness")]
+pub use {
+    accelerator::Accelerator,
+    kernel::{Kernel, Series},
+    machine::{End, Machine},
+    report::Report,
+    vm::{Board, Disk, Vm},
+};

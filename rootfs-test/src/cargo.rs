@@ -1,0 +1,60 @@
+//! The workspace's own guest binaries, built as they are shipped.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::cache;
+use crate::host::run;
+
+/// A binary that runs in the guest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GuestBinary {
+    /// The machine's init.
+    Init,
+    /// The rig's agent.
+    Agent,
+}
+
+impl GuestBinary {
+    /// Builds it with the `init` profile.
+    ///
+    /// # Errors
+    /// When it does not build.
+    pub fn build(self) -> Result<PathBuf> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.current_dir(cache::workspace());
+        command.args(["build", "--quiet", "--locked", "--profile", "init"]);
+        command.args(["--message-format", "json-render-diagnostics"]).args(self.selection());
+        executable(&run(&mut command)?).context("cargo named no executable")
+    }
+
+    fn selection(self) -> &'static [&'static str] {
+        match self {
+            GuestBinary::Init => &["--package", "pintle-init", "--bin", "pintle-init"],
+            GuestBinary::Agent => {
+                &["--package", "pintle-rootfs-test", "--bin", "agent", "--no-default-features"]
+            }
+        }
+    }
+}
+
+/// The last executable that cargo's messages name.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let values = messages.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    values.flat_map(|message| message["executable"].as_str().map(PathBuf::from)).next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::executable;
+
+    #[test]
+    fn the_executable_is_found_among_the_messages() {
+        let messages = "{\"executable\":null}\n{\"executable\":\"/t/agent\"}\n{\"success\":true}\n";
+        assert_eq!(executable(messages).unwrap().to_str(), Some("/t/agent"));
+    }
+}

@@ -1,9 +1,12 @@
 //! OCI image in; EROFS image, hash tree, seal, initramfs and disk out.
 #![forbid(unsafe_code)]
 
+pub mod cpio;
+pub mod deb;
 pub mod erofs;
 pub mod error;
 pub mod keygen;
+pub mod kmod;
 pub mod spool;
 pub mod tree;
 

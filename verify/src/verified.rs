@@ -10,7 +10,19 @@ pub struct Unverified<'a>(pub &'a [u8]);
 
 /// A statement that enough trusted keys have signed and that is meant for this machine.
 ///
-/// Only [`KeySet::verify`] makes one.
+/// Only [`KeySet::verify`] makes one:
+///
+/// ```compile_fail,E0423
+/// # use pintle_verify::{Seal, Verified};
+/// fn trust_me(seal: Seal) -> Verified<Seal> {
+///     Verified(seal)
+/// }
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use pintle_verify::{Seal, Verified};
+/// let seal: Verified<Seal> = serde_json::from_str("{}").unwrap();
+/// ```
 #[derive(Debug, Clone)]
 pub struct Verified<T>(T);
 

@@ -30,7 +30,7 @@ pub struct PublicKey(ed25519_dalek::VerifyingKey);
 impl PublicKey {
     /// Reads a SubjectPublicKeyInfo in PEM, as `openssl pkey -pubout` writes it.
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
-        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(bounded(pem)?)
+        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(bounded("public key", pem)?)
             .map_err(|cause| bad_pem("public key", cause))?;
         key.to_bytes().try_into()
     }
@@ -139,7 +139,7 @@ impl SigningKey {
     /// Reads PKCS#8 in PEM: version 1, as `openssl genpkey` writes it, or version 2, with the
     /// public key (RFC 8410).
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
-        ed25519_dalek::SigningKey::from_pkcs8_pem(bounded(pem)?)
+        ed25519_dalek::SigningKey::from_pkcs8_pem(bounded("private key", pem)?)
             .map(Self)
             .map_err(|cause| bad_pem("private key", cause))
     }
@@ -168,11 +168,11 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-fn bounded(pem: &str) -> Result<&str, Error> {
+fn bounded<'a>(what: &'static str, pem: &'a str) -> Result<&'a str, Error> {
     if pem.len() <= MAX_PEM_LEN {
         return Ok(pem);
     }
-    Err(bad_pem("key", format_args!("{} bytes, at most {MAX_PEM_LEN}", pem.len())))
+    Err(bad_pem(what, format_args!("{} bytes, at most {MAX_PEM_LEN}", pem.len())))
 }
 
 fn bad_pem(what: &'static str, cause: impl fmt::Display) -> Error {

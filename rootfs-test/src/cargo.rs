@@ -1,4 +1,4 @@
-//! The workspace's own guest binaries, built as they are shipped.
+//! The workspace's own binaries, built as they are shipped.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,17 +9,19 @@ use serde_json::Value;
 use crate::cache;
 use crate::host::run;
 
-/// A binary that runs in the guest.
+/// A binary of this workspace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GuestBinary {
+pub enum Binary {
     /// The machine's init.
     Init,
-    /// The rig's agent.
+    /// The rig's agent in the guest.
     Agent,
+    /// The host tool.
+    Pintle,
 }
 
-impl GuestBinary {
-    /// Builds it with the `init` profile.
+impl Binary {
+    /// Builds it: for a machine with the `init` profile, the host tool as this program itself was built.
     ///
     /// # Errors
     /// When it does not build.
@@ -27,17 +29,26 @@ impl GuestBinary {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.current_dir(cache::workspace());
-        command.args(["build", "--quiet", "--locked", "--profile", "init"]);
+        command.args(["build", "--quiet", "--locked", "--profile", self.profile()]);
         command.args(["--message-format", "json-render-diagnostics"]).args(self.selection());
         executable(&run(&mut command)?).context("cargo named no executable")
     }
 
+    fn profile(self) -> &'static str {
+        match self {
+            Binary::Init | Binary::Agent => "init",
+            Binary::Pintle if cfg!(debug_assertions) => "dev",
+            Binary::Pintle => "release",
+        }
+    }
+
     fn selection(self) -> &'static [&'static str] {
         match self {
-            GuestBinary::Init => &["--package", "pintle-init", "--bin", "pintle-init"],
-            GuestBinary::Agent => {
+            Binary::Init => &["--package", "pintle-init", "--bin", "pintle-init"],
+            Binary::Agent => {
                 &["--package", "pintle-rootfs-test", "--bin", "agent", "--no-default-features"]
             }
+            Binary::Pintle => &["--package", "pintle-image", "--bin", "pintle"],
         }
     }
 }

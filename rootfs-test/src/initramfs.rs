@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::cache::Recipe;
-use crate::cargo::GuestBinary;
+use crate::cargo::Binary;
 use crate::host::{program, run};
 use crate::kernel::Kernel;
 
@@ -15,7 +15,7 @@ use crate::kernel::Kernel;
 /// # Errors
 /// When the kernel has no such module.
 pub fn with_agent(kernel: &Kernel, modules: &[&str]) -> Result<PathBuf> {
-    let agent = GuestBinary::Agent.build()?;
+    let agent = Binary::Agent.build()?;
     let recipe = Recipe::new("agent-initramfs").with_file(&agent)?;
     let recipe = recipe.with(kernel.release()).with(modules.join(" "));
     let folder = recipe.folder(|folder| {

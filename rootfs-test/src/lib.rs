@@ -14,11 +14,15 @@ pub mod cache;
 #[cfg(feature = "harness")]
 pub mod cargo;
 #[cfg(feature = "harness")]
+mod container;
+#[cfg(feature = "harness")]
 pub mod host;
 #[cfg(feature = "harness")]
 pub mod initramfs;
 #[cfg(feature = "harness")]
 pub mod kernel;
+#[cfg(feature = "harness")]
+mod layer;
 #[cfg(feature = "harness")]
 mod machine;
 #[cfg(feature = "harness")]
@@ -31,6 +35,7 @@ mod vm;
 #[cfg(feature = "harness")]
 pub use {
     accelerator::Accelerator,
+    container::{Base, ContainerImage},
     kernel::{Kernel, Series},
     machine::{End, Machine},
     report::Report,

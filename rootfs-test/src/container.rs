@@ -1,0 +1,254 @@
+//! Container images made on the spot with the tools that others use: umoci, mmdebstrap, tar.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::cache::Recipe;
+use crate::cargo::Binary;
+use crate::host::{program, run};
+use crate::layer::Layer;
+
+/// When the images were made (RFC 3339), so that they are functions of their recipes.
+const CREATED: &str = "2024-01-01T00:00:00Z";
+
+/// The same in seconds, for mmdebstrap.
+const SOURCE_DATE_EPOCH: &str = "1704067200";
+
+/// The service that lets a story ask the machine; a machine without the agent's port does well without it.
+const AGENT_SERVICE: &str = r#"
+[service.agent]
+description = "Answers the test rig"
+command = ["/usr/libexec/agent"]
+"#;
+
+/// What an image is made on top of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Base {
+    /// The host's static busybox and nothing else.
+    Busybox,
+    /// Debian 12 minbase, with layers on top that do everything that a layer can do.
+    Debian,
+}
+
+/// A container image: a base and a layer that makes a machine of it.
+#[derive(Clone, Debug)]
+pub struct ContainerImage {
+    base: Base,
+    id: String,
+    version: String,
+    files: Vec<(String, u32, Vec<u8>)>,
+}
+
+impl ContainerImage {
+    /// An image with the rig's agent as its only service.
+    pub fn of(base: Base, version: &str) -> ContainerImage {
+        let image =
+            ContainerImage { base, id: "demo".into(), version: version.into(), files: vec![] };
+        image.service("agent", AGENT_SERVICE)
+    }
+
+    /// With another image id than `demo`.
+    #[must_use]
+    pub fn id(mut self, id: &str) -> ContainerImage {
+        self.id = id.into();
+        self
+    }
+
+    /// With a file more; its directory is there or is made.
+    #[must_use]
+    pub fn file(mut self, path: &str, mode: u32, content: &str) -> ContainerImage {
+        self.files.push((path.into(), mode, content.into()));
+        self
+    }
+
+    /// With a document of configuration more: `/usr/lib/pintle/NAME.toml`.
+    #[must_use]
+    pub fn service(self, name: &str, toml: &str) -> ContainerImage {
+        self.file(&format!("usr/lib/pintle/{name}.toml"), 0o644, toml)
+    }
+
+    /// Makes it, and says where as `pintle build` and skopeo want it: `oci:FOLDER:TAG`.
+    ///
+    /// # Errors
+    /// When one of the host's tools fails.
+    pub fn oci(&self) -> Result<String> {
+        let layer = self.layer()?;
+        let base = self.base.layout()?;
+        let recipe = Recipe::new(&format!("image-{}", self.version)).with(&layer);
+        let recipe = recipe.with(base.to_string_lossy().as_bytes());
+        let folder = recipe.folder(|folder| {
+            let layout = folder.join("oci");
+            run(program("cp").arg("-a").arg(&base).arg(&layout))?;
+            add_layer(&layout, &layer)?;
+            date(&layout)
+        })?;
+        Ok(format!("oci:{}:latest", folder.join("oci").display()))
+    }
+
+    fn layer(&self) -> Result<Vec<u8>> {
+        let mut layer = Layer::default();
+        layer.file("usr/lib/os-release", 0o644, self.os_release().as_bytes())?;
+        layer.file("usr/libexec/agent", 0o755, &fs::read(Binary::Agent.build()?)?)?;
+        for (path, mode, content) in &self.files {
+            layer.file(path, *mode, content)?;
+        }
+        layer.finish()
+    }
+
+    fn os_release(&self) -> String {
+        let Self { id, version, .. } = self;
+        format!(
+            "ID=linux\nPRETTY_NAME=\"{id} {version}\"\nIMAGE_ID={id}\nIMAGE_VERSION={version}\n"
+        )
+    }
+}
+
+impl Base {
+    /// The base's OCI layout.
+    fn layout(self) -> Result<PathBuf> {
+        let folder = match self {
+            Base::Busybox => busybox(),
+            Base::Debian => debian(),
+        }?;
+        Ok(folder.join("oci"))
+    }
+}
+
+fn busybox() -> Result<PathBuf> {
+    let applets = run(program("/bin/busybox").arg("--list"))?;
+    let mut layer = Layer::default();
+    for directory in
+        ["dev", "etc", "mnt", "proc", "root", "run", "sys", "usr", "usr/bin", "usr/lib", "var"]
+    {
+        layer.directory(directory, 0o755)?;
+    }
+    layer.directory("tmp", 0o1777)?;
+    for (path, target) in
+        [("bin", "usr/bin"), ("sbin", "usr/bin"), ("usr/sbin", "bin"), ("lib", "usr/lib")]
+    {
+        layer.symlink(path, target)?;
+    }
+    layer.file("usr/bin/busybox", 0o755, &fs::read("/bin/busybox")?)?;
+    for applet in applets.lines().filter(|applet| *applet != "busybox") {
+        layer.symlink(&format!("usr/bin/{applet}"), "busybox")?;
+    }
+    layer.file(
+        "etc/passwd",
+        0o644,
+        b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    )?;
+    layer.file("etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n")?;
+    layer.symlink("etc/os-release", "../usr/lib/os-release")?;
+    let tar = layer.finish()?;
+    Recipe::new("busybox").with(&tar).folder(|folder| {
+        let layout = new_layout(folder)?;
+        add_layer(&layout, &tar)
+    })
+}
+
+/// Debian with two layers on top, so that a whole image has four.
+fn debian() -> Result<PathBuf> {
+    let (changes, specials) = (changes()?, specials()?);
+    Recipe::new("debian").with(&changes).with(&specials).folder(|folder| {
+        let root = folder.join("root.tar");
+        run(program("mmdebstrap")
+            .env("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH)
+            .args(["--quiet", "--variant=minbase", "bookworm"])
+            .arg(&root))?;
+        let layout = new_layout(folder)?;
+        add_layer_file(&layout, &root)?;
+        fs::remove_file(root)?;
+        add_layer(&layout, &changes)?;
+        add_layer(&layout, &specials)?;
+        add_layer_file(&layout, &sparse_layer(folder)?)
+    })
+}
+
+/// What a layer can do to the layers below it.
+fn changes() -> Result<Vec<u8>> {
+    let mut layer = Layer::default();
+    layer.whiteout("usr/share", "info")?;
+    layer.whiteout("usr/bin", "perl")?;
+    layer.file("usr/share/doc/before", 0o644, b"of the same layer, so it stays\n")?;
+    layer.opaque("usr/share/doc")?;
+    layer.file("usr/share/doc/after", 0o644, b"of the same layer, so it stays\n")?;
+    layer.directory("var/lib/dpkg", 0o700)?;
+    layer.file("etc/issue", 0o600, b"replaced\n")?;
+    layer.whiteout("var/cache", "apt")?;
+    layer.symlink("usr/share/man", "doc")?;
+    layer.file("usr/share/locale", 0o644, b"a file where a directory was\n")?;
+    layer.finish()
+}
+
+/// What an entry can be.
+fn specials() -> Result<Vec<u8>> {
+    let deep = "d".repeat(60);
+    let mut layer = Layer::default();
+    layer.directory("opt/specials", 0o2755)?;
+    layer.file("opt/specials/file", 0o640, b"three names, one file\n")?;
+    layer.hard_link("opt/specials/second-name", "opt/specials/file")?;
+    layer.hard_link("opt/specials/third-name", "opt/specials/file")?;
+    layer.hard_link("opt/specials/name-of-a-lower-layer", "usr/bin/env")?;
+    layer.file_with_xattr("opt/specials/capable", "security.capability", &NET_BIND_SERVICE)?;
+    layer.file_with_xattr("opt/specials/noted", "user.note", b"two\nlines")?;
+    layer.file_of("opt/specials/large-ids", 2_000_000, 3_000_000)?;
+    layer.fifo("opt/specials/fifo")?;
+    layer.char_device("opt/specials/null", 1, 3)?;
+    layer.block_device("opt/specials/loop", 7, 0)?;
+    layer.symlink("opt/specials/long-target", &["t"; 150].join("/"))?;
+    layer.file(&format!("opt/specials/{}", [deep.as_str(); 5].join("/")), 0o644, b"deep\n")?;
+    layer.file("opt/specials/empty", 0o000, b"")?;
+    layer.finish()
+}
+
+/// `cap_net_bind_service=ep` as the kernel stores it (`struct vfs_cap_data`, revision 2).
+const NET_BIND_SERVICE: [u8; 20] = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// A layer with a sparse file, as GNU tar writes it.
+fn sparse_layer(folder: &Path) -> Result<PathBuf> {
+    let root = folder.join("sparse");
+    fs::create_dir_all(root.join("opt"))?;
+    let file = File::create(root.join("opt/sparse"))?;
+    std::os::unix::fs::FileExt::write_all_at(&file, b"in the middle", 5 << 20)?;
+    file.set_len(9 << 20)?;
+    let tar = folder.join("sparse.tar");
+    let mtime = format!("--mtime=@{SOURCE_DATE_EPOCH}");
+    run(program("tar")
+        .args(["--create", "--sparse", "--format=pax", "--owner=0", "--group=0", &mtime])
+        .arg("--file")
+        .arg(&tar)
+        .arg("--directory")
+        .arg(&root)
+        .arg("opt/sparse"))?;
+    Ok(tar)
+}
+
+fn new_layout(folder: &Path) -> Result<PathBuf> {
+    let layout = folder.join("oci");
+    run(program("umoci").args(["init", "--layout"]).arg(&layout))?;
+    run(program("umoci").args(["new", "--image"]).arg(image(&layout)))?;
+    Ok(layout)
+}
+
+fn add_layer(layout: &Path, tar: &[u8]) -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    fs::write(file.path(), tar)?;
+    add_layer_file(layout, file.path())
+}
+
+fn add_layer_file(layout: &Path, tar: &Path) -> Result<()> {
+    run(program("umoci").args(["raw", "add-layer", "--image"]).arg(image(layout)).arg(tar))
+        .map(drop)
+        .context("cannot add a layer")
+}
+
+fn date(layout: &Path) -> Result<()> {
+    let arguments = ["--no-history", "--created", CREATED, "--image"];
+    run(program("umoci").arg("config").args(arguments).arg(image(layout))).map(drop)
+}
+
+fn image(layout: &Path) -> String {
+    format!("{}:latest", layout.display())
+}

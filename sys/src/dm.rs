@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::ioctl::{Opcode, opcode};
 use std::mem::{offset_of, size_of};
 
+const DM_REMOVE_ALL: Opcode = request(1);
 const DM_DEV_CREATE: Opcode = request(3);
 const DM_DEV_REMOVE: Opcode = request(4);
 const DM_DEV_SUSPEND: Opcode = request(6);
@@ -88,6 +89,12 @@ impl Control {
             Removal::Deferred => DM_DEFERRED_REMOVE,
         };
         self.call::<DM_DEV_REMOVE>(&mut header).to("remove a mapped device")
+    }
+
+    /// Removes every device that nobody has open.
+    pub fn remove_unused(&self) -> Result<()> {
+        let mut header = Header::named("")?;
+        self.call::<DM_REMOVE_ALL>(&mut header).to("remove unused mapped devices")
     }
 
     /// The live device `name`, if there is one.

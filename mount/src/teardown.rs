@@ -1,0 +1,324 @@
+//! Taking everything down at the end: the root too, from a root in memory.
+//!
+//! The root's bytes come from a file on the state partition, and that is mounted below the root.
+//! So the machine first steps into the tmpfs of `/run`, where the state partition is mounted, and
+//! lets go of the old root from there. PID 1 runs from memory and must hold nothing open in the
+//! old root.
+//!
+//! Source: pivot_root(2), umount(2), proc_pid_mountinfo(5).
+
+use crate::error::Result;
+use crate::mountinfo;
+use pintle_sys::dm::Control;
+use pintle_sys::loopdev;
+use pintle_sys::spawn::{Child, fork};
+use pintle_sys::{self as sys, Purpose};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, mkdir, sync};
+use rustix::io::{Errno, read, retry_on_intr, write};
+use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, mount_move, unmount};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Signal, chdir, pivot_root};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the old root goes, seen from the new one.
+const OLD: &str = "/pintle/exit/old";
+
+/// What is made below `/run` so that it can be a root.
+const DIRECTORIES: [&str; 6] = [
+    "/run/pintle",
+    "/run/pintle/exit",
+    "/run/pintle/exit/old",
+    "/run/proc",
+    "/run/sys",
+    "/run/dev",
+];
+
+/// What moves to the new root; nothing in it needs to be taken down.
+const KEPT: [&str; 3] = ["/proc", "/sys", "/dev"];
+
+/// What one step freed another may have waited for; a few rounds are enough for any nesting of
+/// mounts and loop devices that is not a mistake.
+const ROUNDS_MAX: usize = 8;
+
+/// One thing to be taken down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Unmount what is on top at this path.
+    Unmount(PathBuf),
+    /// Remove every mapped device that is not in use.
+    RemoveMapped,
+    /// Detach every loop device.
+    DetachLoops,
+}
+
+/// What could not be taken down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// The step.
+    pub step: Step,
+    /// Why it was left.
+    pub why: Why,
+}
+
+/// Why a step was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The kernel refused.
+    Refused(Errno),
+    /// The kernel did not answer in time.
+    Hung,
+}
+
+/// Makes the directories for [`leave_root`], while there is room for them.
+pub fn prepare() -> Result<()> {
+    DIRECTORIES.iter().try_for_each(|directory| make_directory(directory)).map_err(Into::into)
+}
+
+/// Makes the tmpfs of `/run` the root, and moves `/proc`, `/sys` and `/dev` into it. What was
+/// `/run/x` is `/x` from here on.
+pub fn leave_root() -> Result<()> {
+    prepare()?;
+    // Where mounts are shared the kernel refuses to move them.
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .to("make all mounts private")?;
+    for directory in KEPT {
+        mount_move(directory, format!("/run{directory}")).to("move a mount into the exit root")?;
+    }
+    chdir("/run").to("enter the exit root")?;
+    pivot_root("/run", format!("/run{OLD}")).to("pivot to the exit root")?;
+    chdir("/").to("enter the exit root").map_err(Into::into)
+}
+
+/// Takes down all that is below the root of [`leave_root`]. Each step has `limit` to end; `feed`
+/// is called after each step, and at least every `limit`.
+pub fn take_down(limit: Duration, feed: &mut dyn FnMut()) -> Vec<Leftover> {
+    let mut leftovers = Vec::new();
+    let mut before = usize::MAX;
+    for _ in 0..ROUNDS_MAX {
+        let steps = plan(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
+        let unmounts = steps.iter().filter(|step| matches!(step, Step::Unmount(_))).count();
+        if unmounts == 0 || unmounts >= before {
+            break;
+        }
+        before = unmounts;
+        leftovers = carry_out(&steps, limit, feed);
+    }
+    leftovers
+}
+
+/// Writes back what is not on the disks yet, for at most `limit`.
+pub fn sync_within(limit: Duration) -> Result<()> {
+    let child = fork(|| {
+        sync();
+        0
+    })?;
+    child.wait(Some(limit))?;
+    Ok(())
+}
+
+/// What has to be done to take down the mounts that `mountinfo` lists: the old root and all that
+/// is in it, then the devices below it, then the rest; what is mounted on something before that.
+pub fn plan(mountinfo: &str) -> Vec<Step> {
+    let mounts = mountinfo::innermost_first(mountinfo);
+    let wanted = mounts.into_iter().filter(|path| !is_kept(path));
+    let (old, rest): (Vec<_>, Vec<_>) = wanted.partition(|path| path.starts_with(OLD));
+    let old = old.into_iter().map(Step::Unmount);
+    let devices = [Step::RemoveMapped, Step::DetachLoops];
+    old.chain(devices).chain(rest.into_iter().map(Step::Unmount)).collect()
+}
+
+fn is_kept(path: &Path) -> bool {
+    path == Path::new("/") || KEPT.iter().any(|kept| path.starts_with(kept))
+}
+
+/// A step that hangs takes the child that does it along; another goes on with the next one.
+fn carry_out(steps: &[Step], limit: Duration, feed: &mut dyn FnMut()) -> Vec<Leftover> {
+    let mut leftovers = Vec::new();
+    let mut left = steps;
+    while !left.is_empty() {
+        let outcomes = in_child(left, limit, feed)
+            // Without a child there is no limit, and still nothing better to do.
+            .unwrap_or_else(|_| left.iter().map(Step::take).collect());
+        let hung = left.get(outcomes.len());
+        leftovers.extend(left.iter().zip(&outcomes).filter_map(refused));
+        leftovers.extend(hung.map(|step| Leftover { step: step.clone(), why: Why::Hung }));
+        left = left.get(outcomes.len() + 1..).unwrap_or_default();
+    }
+    leftovers
+}
+
+fn refused((step, outcome): (&Step, &Outcome)) -> Option<Leftover> {
+    let errno = outcome.err()?;
+    Some(Leftover { step: step.clone(), why: Why::Refused(errno) })
+}
+
+type Outcome = rustix::io::Result<()>;
+
+/// Does the steps in a child; gives the outcomes of those that ended in time.
+fn in_child(steps: &[Step], limit: Duration, feed: &mut dyn FnMut()) -> sys::Result<Vec<Outcome>> {
+    let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).to("make a pipe")?;
+    let child = fork(|| {
+        steps.iter().for_each(|step| report(&writer, step.take()));
+        0
+    })?;
+    drop(writer);
+    let mut outcomes = Vec::with_capacity(steps.len());
+    while let Some(outcome) = next_outcome(&reader, limit) {
+        outcomes.push(outcome);
+        feed();
+    }
+    end(&child, limit);
+    Ok(outcomes)
+}
+
+/// A child that hangs in the kernel cannot be killed; it is left to the reset.
+fn end(child: &Child, limit: Duration) {
+    let gone = child.kill(Signal::KILL).and_then(|()| child.wait(Some(limit)));
+    gone.map(drop).unwrap_or_default();
+}
+
+fn report(writer: &OwnedFd, outcome: Outcome) {
+    let errno = outcome.err().map_or(0, Errno::raw_os_error);
+    // A parent that reads no more has given this child up.
+    write(writer, &errno.to_ne_bytes()).map(drop).unwrap_or_default();
+}
+
+/// `None` at the end, and when nothing comes for longer than `limit`.
+fn next_outcome(reader: &OwnedFd, limit: Duration) -> Option<Outcome> {
+    let limit = Timespec::try_from(limit).ok()?;
+    let mut ready = [PollFd::new(reader, PollFlags::IN)];
+    retry_on_intr(|| poll(&mut ready, Some(&limit))).ok().filter(|ready| *ready > 0)?;
+    let mut errno = [0; 4];
+    let length = retry_on_intr(|| read(reader, &mut errno)).ok()?;
+    (length == errno.len()).then(|| match i32::from_ne_bytes(errno) {
+        0 => Ok(()),
+        errno => Err(Errno::from_raw_os_error(errno)),
+    })
+}
+
+impl Step {
+    fn take(&self) -> Outcome {
+        match self {
+            Step::Unmount(path) => unmount(path, UnmountFlags::NOFOLLOW),
+            Step::RemoveMapped => remove_mapped(),
+            Step::DetachLoops => detach_loops(),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Unmount(path) => write!(out, "unmount {}", path.display()),
+            Step::RemoveMapped => out.write_str("remove mapped devices"),
+            Step::DetachLoops => out.write_str("detach loop devices"),
+        }
+    }
+}
+
+impl fmt::Display for Leftover {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.why {
+            Why::Refused(errno) => write!(out, "cannot {}: {errno}", self.step),
+            Why::Hung => write!(out, "cannot {}: no answer in time", self.step),
+        }
+    }
+}
+
+/// Without the control node there is no device-mapper, and no mapped device.
+fn remove_mapped() -> Outcome {
+    let removed = Control::open().and_then(|control| control.remove_unused());
+    match removed.map_err(|error| error.errno) {
+        Err(Errno::NOENT | Errno::NODEV | Errno::NXIO) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn detach_loops() -> Outcome {
+    let attached = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    for device in attached.filter(|device| device.path().join("loop").exists()) {
+        let name = device.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix("loop")?.parse().ok());
+        number.map_or(Ok(()), loopdev::detach).map_err(|error| error.errno)?;
+    }
+    Ok(())
+}
+
+/// Absolute paths; those that are there stay.
+fn make_directory(path: &str) -> sys::Result<()> {
+    match mkdir(path, Mode::from_raw_mode(0o755)) {
+        Err(Errno::EXIST) => Ok(()),
+        outcome => outcome.to("make the directories of the exit root"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(mountinfo: &str) -> Vec<String> {
+        plan(mountinfo).iter().map(Step::to_string).collect()
+    }
+
+    #[test]
+    fn old_root_goes_before_its_devices_and_these_before_the_state() {
+        let mountinfo = "\
+            31 1 0:24 / / rw - tmpfs tmpfs rw\n\
+            22 31 0:22 / /proc rw - proc proc rw\n\
+            23 31 0:23 / /sys rw - sysfs sysfs rw\n\
+            28 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n\
+            24 31 0:6 / /dev rw - devtmpfs devtmpfs rw\n\
+            29 24 0:29 / /dev/pts rw - devpts devpts rw\n\
+            32 31 254:1 / /pintle/state rw - ext4 /dev/vda1 rw\n\
+            33 31 253:0 / /pintle/exit/old ro - erofs /dev/dm-0 ro\n\
+            34 33 0:30 / /pintle/exit/old/etc rw - overlay overlay rw\n\
+            35 33 254:1 /data/var /pintle/exit/old/var rw - ext4 /dev/vda1 rw\n\
+            36 31 0:40 / /user/1000 rw - tmpfs tmpfs rw\n";
+        assert_eq!(
+            shown(mountinfo),
+            [
+                "unmount /pintle/exit/old/var",
+                "unmount /pintle/exit/old/etc",
+                "unmount /pintle/exit/old",
+                "remove mapped devices",
+                "detach loop devices",
+                "unmount /user/1000",
+                "unmount /pintle/state",
+            ]
+        );
+    }
+
+    #[test]
+    fn names_that_only_begin_like_a_kept_one_are_taken_down() {
+        let mountinfo = "1 0 0:1 / / rw - tmpfs a rw\n2 1 0:2 / /devices rw - tmpfs b rw\n";
+        assert_eq!(shown(mountinfo).last().unwrap(), "unmount /devices");
+    }
+
+    #[test]
+    fn step_that_hangs_is_told_apart_and_the_rest_is_done() {
+        // A pipe that nobody writes to stands for a child that hangs.
+        let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        assert_eq!(next_outcome(&reader, Duration::from_millis(1)), None);
+        report(&writer, Err(Errno::BUSY));
+        report(&writer, Ok(()));
+        assert_eq!(next_outcome(&reader, Duration::from_secs(60)), Some(Err(Errno::BUSY)));
+        assert_eq!(next_outcome(&reader, Duration::from_secs(60)), Some(Ok(())));
+        drop(writer);
+        assert_eq!(next_outcome(&reader, Duration::from_secs(60)), None);
+    }
+
+    #[test]
+    fn child_answers_for_each_step() {
+        let nowhere = Step::Unmount("/does/not/exist".into());
+        let mut fed = 0;
+        let limit = Duration::from_secs(60);
+        let leftovers = carry_out(&[nowhere.clone(), nowhere.clone()], limit, &mut || fed += 1);
+        let why = Why::Refused(Errno::NOENT);
+        assert_eq!(leftovers, vec![Leftover { step: nowhere, why }; 2]);
+        assert_eq!(fed, 2);
+    }
+}

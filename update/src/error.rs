@@ -29,12 +29,64 @@ pub enum Error {
         /// What is wrong with it.
         cause: &'static str,
     },
+    /// Bytes that are not the ones that the seal vouches for: of a release, a damaged copy; of the
+    /// store, a disk that does not keep what it was given.
+    Damaged {
+        /// Which file.
+        object: String,
+        /// Where the first such block begins, in bytes.
+        offset: u64,
+    },
+    /// A release whose tree is not the seal's.
+    Verify(pintle_verify::Error),
+    /// A release that may not be installed here.
+    Refused(Refused),
+    /// Too little room for a release, in bytes.
+    Space {
+        /// What would be written at most.
+        needed: u64,
+        /// What there is.
+        free: u64,
+    },
+}
+
+/// Why a release, though its seal is verified, may not be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refused {
+    /// It is not the seal file that was verified.
+    OtherSeal,
+    /// Its sequence is below the machine's floor.
+    BelowFloor,
+    /// Its seal turned out bad before.
+    RememberedBad,
+    /// Another image has its sequence.
+    SequenceTaken,
+    /// Its image is here, with a seal that is as new or newer.
+    SealNotNewer,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OtherSeal => "it is not the seal that was verified",
+            Self::BelowFloor => "its sequence is below the machine's floor",
+            Self::RememberedBad => "it turned out bad before",
+            Self::SequenceTaken => "another image has its sequence",
+            Self::SealNotNewer => "its image is here with a seal that is not older",
+        })
+    }
 }
 
 impl Error {
     /// Whether the store cannot be written at the moment, though nothing is broken.
     pub fn is_read_only(&self) -> bool {
         matches!(self, Self::Store { cause: Errno::ROFS, .. })
+    }
+
+    /// Whether there was no room for a name or for data.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Store { cause: Errno::NOSPC | Errno::DQUOT, .. } | Self::Space { .. })
     }
 
     pub(crate) fn is_missing(&self) -> bool {
@@ -53,8 +105,28 @@ impl fmt::Display for Error {
             Self::Store { verb, object, cause } => write!(f, "cannot {verb} {object}: {cause}"),
             Self::Abandoned => write!(f, "cannot write to the store: an earlier sync failed"),
             Self::File { object, cause } => write!(f, "cannot use {object}: {cause}"),
+            Self::Damaged { object, offset } => {
+                write!(f, "cannot trust {object}: wrong bytes in the block at {offset}")
+            }
+            Self::Verify(cause) => cause.fmt(f),
+            Self::Refused(cause) => write!(f, "cannot install release: {cause}"),
+            Self::Space { needed, free } => {
+                write!(f, "cannot install release: {needed} bytes needed, {free} free")
+            }
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+impl From<pintle_verify::Error> for Error {
+    fn from(cause: pintle_verify::Error) -> Self {
+        Self::Verify(cause)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(cause: Refused) -> Self {
+        Self::Refused(cause)
+    }
+}

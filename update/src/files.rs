@@ -1,4 +1,4 @@
-use rustix::fd::OwnedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{self, FileType, OFlags};
 
 use crate::hands::{Hands, failed};
@@ -7,9 +7,30 @@ use crate::{Error, Place};
 /// The most that is read of a seal; a longer one is none.
 const MAX_SEAL: usize = 4096;
 
-pub(crate) const IMAGE: &str = "root.img";
-pub(crate) const TREE: &str = "root.tree";
-pub(crate) const SEAL: &str = "seal";
+/// One of the three files of an entry or a release.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Piece {
+    /// `root.img`
+    Image,
+    /// `root.tree`
+    Tree,
+    /// `seal`
+    Seal,
+}
+
+impl Piece {
+    /// All three, in the order in which they are written.
+    pub const ALL: [Self; 3] = [Self::Image, Self::Tree, Self::Seal];
+
+    /// The file's name.
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::Image => "root.img",
+            Self::Tree => "root.tree",
+            Self::Seal => "seal",
+        }
+    }
+}
 
 /// The three files of an entry or a release, open for reading, nothing about them verified.
 ///
@@ -24,12 +45,54 @@ pub struct EntryFiles {
     pub seal: Vec<u8>,
 }
 
+impl EntryFiles {
+    /// Opens a release: the directory that `pintle build` wrote.
+    pub fn open_release(directory: BorrowedFd<'_>) -> Result<Self, Error> {
+        open(&Hands::open(directory)?, &Place::root())
+    }
+}
+
 pub(crate) fn open(hands: &Hands, directory: &Place) -> Result<EntryFiles, Error> {
     Ok(EntryFiles {
-        image: open_file(hands, &directory.child(IMAGE))?,
-        tree: open_file(hands, &directory.child(TREE))?,
-        seal: read_seal(hands, &directory.child(SEAL))?,
+        image: open_file(hands, &directory.piece(Piece::Image))?,
+        tree: open_file(hands, &directory.piece(Piece::Tree))?,
+        seal: read_seal(hands, &directory.piece(Piece::Seal))?,
     })
+}
+
+/// Fills `buffer` from `offset`; less than all of it at the end of the file. Returns what was read.
+pub(crate) fn read_at<'a>(
+    file: &OwnedFd,
+    buffer: &'a mut [u8],
+    offset: u64,
+) -> rustix::io::Result<&'a [u8]> {
+    let mut length = 0;
+    while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        let at = offset + length as u64;
+        match rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut *rest, at))? {
+            0 => break,
+            count => length += count,
+        }
+    }
+    Ok(buffer.get(..length).unwrap_or_default())
+}
+
+/// Reads a file of exactly `size` bytes, at most what the caller can hold.
+pub(crate) fn read_whole(file: &OwnedFd, size: u64, place: &Place) -> Result<Vec<u8>, Error> {
+    check_size(file, size, place)?;
+    let mut bytes = vec![0; size as usize];
+    let read = read_at(file, &mut bytes, 0).map_err(|cause| failed("read", place, cause))?.len();
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+/// Refuses a file that is not of the size that the seal says, or that follows from it.
+pub(crate) fn check_size(file: &OwnedFd, size: u64, place: &Place) -> Result<(), Error> {
+    let stat = fs::fstat(file).map_err(|cause| failed("look at", place, cause))?;
+    if u64::try_from(stat.st_size) == Ok(size) {
+        return Ok(());
+    }
+    Err(Error::File { object: place.to_string(), cause: "its size is not the seal's" })
 }
 
 fn open_file(hands: &Hands, place: &Place) -> Result<OwnedFd, Error> {
@@ -43,18 +106,10 @@ fn open_file(hands: &Hands, place: &Place) -> Result<OwnedFd, Error> {
 
 fn read_seal(hands: &Hands, place: &Place) -> Result<Vec<u8>, Error> {
     let file = open_file(hands, place)?;
-    let mut seal = vec![0; MAX_SEAL + 1];
-    let mut length = 0;
-    while let Some(rest) = seal.get_mut(length..).filter(|rest| !rest.is_empty()) {
-        match rustix::io::retry_on_intr(|| rustix::io::read(&file, &mut *rest)) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(cause) => return Err(failed("read", place, cause)),
-        }
-    }
-    if length > MAX_SEAL {
+    let mut seal = [0; MAX_SEAL + 1];
+    let seal = read_at(&file, &mut seal, 0).map_err(|cause| failed("read", place, cause))?;
+    if seal.len() > MAX_SEAL {
         return Err(Error::File { object: place.to_string(), cause: "it is longer than a seal" });
     }
-    seal.truncate(length);
-    Ok(seal)
+    Ok(seal.to_vec())
 }

@@ -1,6 +1,6 @@
 use std::cell::Cell;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
@@ -51,7 +51,8 @@ impl Hands {
         match step {
             Step::MakeDir(place) => self.make_dir(place),
             Step::Touch(place) => self.touch(place),
-            Step::Move { from, to } => self.rename(from, to),
+            Step::Move { from, to } => self.rename(from, to, RenameFlags::NOREPLACE),
+            Step::Replace { from, to } => self.rename(from, to, RenameFlags::empty()),
             Step::Discard(place) => self.discard(place),
             Step::Unlink(place) => self.unlink(place),
             Step::SyncDir(place) => self.sync(place, &self.open_dir(place)?),
@@ -67,22 +68,30 @@ impl Hands {
     }
 
     fn touch(&self, place: &Place) -> Result<(), Error> {
-        let parent = self.open_parent(place)?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o644);
-        let file = fs::openat2(parent, place.leaf(), flags, mode, BENEATH)
-            .map_err(|cause| failed("make", place, cause))?;
+        let file = self.make_file(place, OFlags::WRONLY)?;
         self.sync(place, &file)
     }
 
-    fn rename(&self, from: &Place, to: &Place) -> Result<(), Error> {
-        self.rename_as(from, to).map_err(|cause| failed("rename", from, cause))
+    /// Makes a file that was not there.
+    pub(crate) fn create(&self, place: &Place) -> Result<OwnedFd, Error> {
+        self.make_file(place, OFlags::RDWR | OFlags::EXCL)
+    }
+
+    fn make_file(&self, place: &Place, flags: OFlags) -> Result<OwnedFd, Error> {
+        let parent = self.open_parent(place)?;
+        let flags = flags | OFlags::CREATE | OFlags::CLOEXEC;
+        fs::openat2(parent, place.leaf(), flags, Mode::from_raw_mode(0o644), BENEATH)
+            .map_err(|cause| failed("make", place, cause))
+    }
+
+    fn rename(&self, from: &Place, to: &Place, how: RenameFlags) -> Result<(), Error> {
+        self.rename_as(from, to, how).map_err(|cause| failed("rename", from, cause))
     }
 
     fn discard(&self, place: &Place) -> Result<(), Error> {
         for number in 0..MAX_TRASH_NAMES {
             let to = Place::trash().child(&format!("{}~{number}", place.leaf()));
-            match self.rename_as(place, &to) {
+            match self.rename_as(place, &to, RenameFlags::NOREPLACE) {
                 Err(Errno::EXIST) => {}
                 result => return result.map_err(|cause| failed("discard", place, cause)),
             }
@@ -91,10 +100,10 @@ impl Hands {
     }
 
     /// Both parents are opened first, so that nothing on the way can be a link.
-    fn rename_as(&self, from: &Place, to: &Place) -> Result<(), Errno> {
+    fn rename_as(&self, from: &Place, to: &Place, how: RenameFlags) -> Result<(), Errno> {
         let old = self.parent_of(from)?;
         let new = self.parent_of(to)?;
-        fs::renameat_with(old, from.leaf(), new, to.leaf(), RenameFlags::NOREPLACE)
+        fs::renameat_with(old, from.leaf(), new, to.leaf(), how)
     }
 
     fn unlink(&self, place: &Place) -> Result<(), Error> {
@@ -103,13 +112,27 @@ impl Hands {
             .map_err(|cause| failed("remove", place, cause))
     }
 
+    fn sync(&self, place: &Place, what: &OwnedFd) -> Result<(), Error> {
+        fs::fsync(what).map_err(|cause| self.abandon(place, cause))
+    }
+
+    /// Makes a file's bytes durable, and what it takes to find them, but not its times.
+    pub(crate) fn sync_data(&self, place: &Place, file: &OwnedFd) -> Result<(), Error> {
+        fs::fdatasync(file).map_err(|cause| self.abandon(place, cause))
+    }
+
     /// A failed sync is the end of writing: the kernel has dropped what it could not save, and a
     /// second call would succeed without it.
-    pub(crate) fn sync(&self, place: &Place, what: &impl AsFd) -> Result<(), Error> {
-        fs::fsync(what).map_err(|cause| {
-            self.abandoned.set(true);
-            failed("sync", place, cause)
-        })
+    fn abandon(&self, place: &Place, cause: Errno) -> Error {
+        self.abandoned.set(true);
+        failed("sync", place, cause)
+    }
+
+    /// Bytes that may still be written, and the size of a block.
+    pub(crate) fn free_space(&self) -> Result<(u64, u64), Error> {
+        let stat = fs::fstatvfs(&self.root)
+            .map_err(|cause| failed("look at the space of", &Place::root(), cause))?;
+        Ok((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_frsize))
     }
 
     fn open_parent(&self, place: &Place) -> Result<OwnedFd, Error> {

@@ -11,9 +11,6 @@ pub(crate) const UNCLEAN_BOOTS: u8 = 3;
 /// restart and fails after each blessing would run for ever.
 pub(crate) const LAPSES: u8 = 3;
 
-/// Keeps the counts one digit wide.
-const MAX_COUNT: u8 = 9;
-
 /// Which entry runs, or that the last one was shut down cleanly: the name of one empty file in
 /// `trust/`, renamed at each boot and each shutdown.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -25,9 +22,10 @@ pub enum Mark {
     Running {
         /// The entry's.
         sequence: u64,
-        /// How many boots in a row it began as a good entry, without a clean shutdown; 0 to 9.
+        /// How many boots in a row it began as a good entry, without a clean shutdown; 3
+        /// stands for more.
         boots: u8,
-        /// How many failures were seen while it ran as a good entry; 0 to 9.
+        /// How many failures were seen while it ran as a good entry; 3 stands for more.
         lapses: u8,
     },
 }
@@ -37,7 +35,7 @@ impl Mark {
     pub fn started(self, entry: &EntryName) -> Self {
         let (boots, lapses) = self.counts_of(entry.sequence());
         let boots = match entry.state() {
-            EntryState::Good => one_more(boots),
+            EntryState::Good => one_more(boots, UNCLEAN_BOOTS),
             // The name counts these.
             EntryState::Trial { .. } | EntryState::Bad { .. } | EntryState::Rejected => 0,
         };
@@ -47,7 +45,7 @@ impl Mark {
     /// The mark after a failure of the entry with this sequence.
     pub fn lapsed(self, sequence: u64) -> Self {
         let (_, lapses) = self.counts_of(sequence);
-        Self::Running { sequence, boots: 0, lapses: one_more(lapses) }
+        Self::Running { sequence, boots: 0, lapses: one_more(lapses, LAPSES) }
     }
 
     /// The mark once the running entry has been healthy for long.
@@ -92,8 +90,8 @@ impl fmt::Display for Mark {
     }
 }
 
-fn one_more(count: u8) -> u8 {
-    (count + 1).min(MAX_COUNT)
+fn one_more(count: u8, limit: u8) -> u8 {
+    count.saturating_add(1).min(limit)
 }
 
 fn parse_count(text: &str) -> Option<u8> {

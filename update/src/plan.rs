@@ -3,7 +3,7 @@
 
 use crate::mark::{LAPSES, UNCLEAN_BOOTS};
 use crate::trust::Record;
-use crate::{BadSeal, EntryName, EntryState, Event, Mark, Place, Step, Tries, Trust};
+use crate::{BadSeal, EntryName, EntryState, Event, Mark, Place, Step, Tries, Trust, select};
 
 /// More than one a release is wasteful already; with the lowest sequences forgotten first, what is
 /// forgotten is too old to be installed by itself anyway.
@@ -56,10 +56,23 @@ pub fn demote(entries: &[EntryName], trust: &Trust, entry: &EntryName, tries: Tr
     }
     let mark = trust.mark().lapsed(entry.sequence());
     let (_, lapses) = mark.counts_of(entry.sequence());
-    let event = if lapses < LAPSES { Event::Demote } else { Event::Condemn };
-    let mut change = happen(entries, entry, event, tries);
+    let mut change = if lapses < LAPSES {
+        happen(entries, entry, Event::Demote, tries)
+    } else {
+        happen(entries, entry, Event::Condemn, end_of_queue(entries, tries))
+    };
     change.steps.extend(set_mark(trust, mark));
     change
+}
+
+/// What a condemned entry has for tries done: more than the other bad ones, or it would be the first
+/// of the last resorts again.
+fn end_of_queue(entries: &[EntryName], tries: Tries) -> Tries {
+    let highest = entries.iter().filter_map(|entry| match entry.state() {
+        EntryState::Bad { done } => Some(done.one_more()),
+        EntryState::Good | EntryState::Trial { .. } | EntryState::Rejected => None,
+    });
+    highest.fold(tries, Tries::max)
 }
 
 /// Puts the good entry that ran last on trial again after three boots without a clean shutdown.
@@ -86,6 +99,34 @@ pub fn roll_back(entries: &[EntryName], target: &EntryName) -> Vec<Step> {
         .collect();
     above.sort_by_key(|entry| std::cmp::Reverse(entry.sequence()));
     above.iter().flat_map(|entry| rename(entries, entry, EntryState::Rejected).steps).collect()
+}
+
+/// The entries that are not kept: not among the first `keep` that would be tried, not the newest
+/// good one, and without a protected sequence. The last that would be tried comes first.
+pub fn surplus(
+    entries: &[EntryName],
+    floor: u64,
+    keep: usize,
+    protected: &[u64],
+) -> Vec<EntryName> {
+    let order = select(entries, floor);
+    let newest_good = order.iter().find(|entry| entry.state() == EntryState::Good);
+    let below_floor = entries.iter().filter(|entry| entry.sequence() < floor);
+    below_floor
+        .chain(order.iter().skip(keep).rev())
+        .filter(|entry| Some(*entry) != newest_good && !protected.contains(&entry.sequence()))
+        .cloned()
+        .collect()
+}
+
+/// Takes entries out of `images/` at once. What is in them may be deleted after the last step.
+pub fn discard(entries: &[EntryName]) -> Vec<Step> {
+    let mut steps: Vec<_> =
+        entries.iter().map(|entry| Step::Discard(Place::entry(entry))).collect();
+    if !steps.is_empty() {
+        steps.push(Step::SyncDir(Place::images()));
+    }
+    steps
 }
 
 /// Renames `entry` as `event` wants it.

@@ -20,7 +20,7 @@ impl Tries {
         Self::try_from(self.0 - 1).ok()
     }
 
-    fn one_more(self) -> Self {
+    pub(crate) fn one_more(self) -> Self {
         Self::try_from(self.0 + 1).unwrap_or(Self::MAX)
     }
 }

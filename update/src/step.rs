@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::EntryName;
+use crate::{EntryName, Piece};
 
 /// Something in the store, as its path from the store's root.
 ///
@@ -44,7 +44,17 @@ impl Place {
         Self::images().child(&name.to_string())
     }
 
-    /// What holds `name`, `None` for the root.
+    /// Where the release with this sequence is gathered.
+    pub fn fetched(sequence: u64) -> Self {
+        Self::incoming().child(&sequence.to_string())
+    }
+
+    /// A file of an entry or a release, of which this is the directory.
+    pub fn piece(&self, piece: Piece) -> Self {
+        self.child(piece.file_name())
+    }
+
+    /// The directory that holds it; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         match self.0.rsplit_once('/') {
             Some((parent, _)) => Some(Self(parent.to_owned())),
@@ -63,7 +73,10 @@ impl Place {
     }
 
     pub(crate) fn child(&self, name: &str) -> Self {
-        Self(format!("{self}/{name}"))
+        match self.0.as_str() {
+            "." => Self(name.to_owned()),
+            parent => Self(format!("{parent}/{name}")),
+        }
     }
 }
 
@@ -88,6 +101,13 @@ pub enum Step {
         /// The new one.
         to: Place,
     },
+    /// Renames a file over another, so that the name always has one of them.
+    Replace {
+        /// The present name.
+        from: Place,
+        /// The name of the file that it replaces.
+        to: Place,
+    },
     /// Renames into `trash/`, under any free name there.
     Discard(Place),
     /// Removes a file.
@@ -102,6 +122,7 @@ impl fmt::Display for Step {
             Self::MakeDir(place) => write!(f, "make directory {place}"),
             Self::Touch(place) => write!(f, "make file {place}"),
             Self::Move { from, to } => write!(f, "rename {from} to {to}"),
+            Self::Replace { from, to } => write!(f, "rename {from} over {to}"),
             Self::Discard(place) => write!(f, "rename {place} into trash"),
             Self::Unlink(place) => write!(f, "remove {place}"),
             Self::SyncDir(place) => write!(f, "sync directory {place}"),

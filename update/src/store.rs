@@ -1,12 +1,18 @@
-use pintle_verify::{Digest, Seal, Verified};
+use pintle_verify::{Digest, Seal, Verified, peek, seal_digest};
 use rustix::fd::BorrowedFd;
 
 use crate::hands::Hands;
+use crate::install::{self, BadSeals, InstallStep, Installed, Reseal};
+use crate::installer::Installer;
 use crate::plan::Change;
+use crate::trash::{self, Emptied};
 use crate::{
-    BadSeal, EntryFiles, EntryName, Error, Event, Listing, Mark, Place, Step, Tries, Trust, files,
-    listing, plan,
+    BadSeal, EntryFiles, EntryName, Error, Event, Listing, Mark, Place, Refused, Step, Tries,
+    Trust, files, listing, plan,
 };
+
+/// Names that are removed before the space is looked at anew.
+const TRASH_AT_A_TIME: usize = 1000;
 
 /// Why the machine starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,6 +156,109 @@ impl Store {
     /// Whether a seal file with this digest turned out bad.
     pub fn is_bad(&self, digest: &Digest) -> Result<bool, Error> {
         Ok(self.trust()?.is_bad(digest))
+    }
+
+    /// Removes the entries that would be the last to boot, all but `keep`; what has one of the
+    /// `protected` sequences (the running entry's, pinned ones) and the newest good entry stay in any
+    /// case. Returns what went into the trash.
+    pub fn prune(&self, keep: usize, protected: &[u64]) -> Result<Vec<EntryName>, Error> {
+        let (entries, trust) = (self.entries()?.entries, self.trust()?);
+        let surplus = plan::surplus(&entries, trust.floor, keep, protected);
+        self.hands.carry_out(&plan::discard(&surplus))?;
+        Ok(surplus)
+    }
+
+    /// Removes about `budget` names from the trash; needs no space.
+    pub fn empty_trash(&self, budget: usize) -> Result<Emptied, Error> {
+        trash::empty(&self.hands, budget)
+    }
+
+    /// Makes an entry out of a release, on trial. On success everything of it is on the disk and
+    /// was read back from there; on an error the selection is what it was.
+    ///
+    /// What an earlier attempt left is removed first; where the space does not suffice, the trash
+    /// is emptied before that is an error.
+    pub fn install(
+        &self,
+        release: &EntryFiles,
+        seal: &Verified<Seal>,
+        bad: BadSeals,
+    ) -> Result<Installed, Error> {
+        if peek(&release.seal).as_ref() != Ok(&**seal) {
+            return Err(Refused::OtherSeal.into());
+        }
+        install::admit(&self.trust()?, seal, &seal_digest(&release.seal), bad)?;
+        let entries = self.entries()?.entries;
+        match entries.into_iter().find(|entry| entry.sequence() == seal.sequence) {
+            Some(entry) => self.reseal(entry, release, seal),
+            None => self.install_new(release, seal),
+        }
+    }
+
+    fn install_new(&self, release: &EntryFiles, seal: &Verified<Seal>) -> Result<Installed, Error> {
+        let (name, steps) = install::steps(seal, self.tries);
+        self.clear_incoming(seal.sequence)?;
+        self.ensure_space(seal)?;
+        match self.perform(release, seal, &steps) {
+            Ok(()) => Ok(Installed::New(name)),
+            Err(error) => Err(self.give_up(seal.sequence, error)),
+        }
+    }
+
+    /// What is left of the attempt is only in the way; if it cannot be cleared, the next one does.
+    fn give_up(&self, sequence: u64, error: Error) -> Error {
+        if let Err(second) = self.clear_incoming(sequence) {
+            log::warn!("{second}, after: {error}");
+        }
+        error
+    }
+
+    fn reseal(
+        &self,
+        entry: EntryName,
+        release: &EntryFiles,
+        seal: &Verified<Seal>,
+    ) -> Result<Installed, Error> {
+        let old = peek(&self.open_entry(&entry)?.seal).map_err(|_| Refused::SequenceTaken)?;
+        if install::reseal(&old, seal)? == Reseal::Keep {
+            return Ok(Installed::Already(entry));
+        }
+        self.clear_incoming(seal.sequence)?;
+        self.perform(release, seal, &install::reseal_steps(seal, &entry))?;
+        Ok(Installed::Resealed(entry))
+    }
+
+    fn perform(
+        &self,
+        release: &EntryFiles,
+        seal: &Verified<Seal>,
+        steps: &[InstallStep],
+    ) -> Result<(), Error> {
+        let mut installer = Installer::new(&self.hands, release, seal)?;
+        steps.iter().try_for_each(|step| installer.carry_out(step))
+    }
+
+    fn clear_incoming(&self, sequence: u64) -> Result<(), Error> {
+        let names = listing::names(&self.hands, &Place::incoming())?;
+        if names.iter().any(|(name, _)| *name == sequence.to_string()) {
+            self.hands.carry_out(&install::clear_steps(sequence))?;
+        }
+        Ok(())
+    }
+
+    fn ensure_space(&self, seal: &Seal) -> Result<(), Error> {
+        while let Err(error) = self.check_space(seal) {
+            if self.empty_trash(TRASH_AT_A_TIME)? == Emptied::Whole {
+                return self.check_space(seal).or(Err(error));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_space(&self, seal: &Seal) -> Result<(), Error> {
+        let (free, block) = self.hands.free_space()?;
+        let needed = install::space(seal, block)?;
+        if free < needed { Err(Error::Space { needed, free }) } else { Ok(()) }
     }
 
     fn happen(&self, entry: &EntryName, event: Event) -> Result<EntryName, Error> {

@@ -134,9 +134,15 @@ impl Machine {
         self.qmp.execute("cont", deadline()).map(drop)
     }
 
-    /// Presses its reset button.
+    /// Presses its reset button: what it has not written to its disks is gone, and it boots again.
     pub fn reset(&mut self) -> Result<()> {
-        self.qmp.execute("system_reset", deadline()).map(drop)
+        self.qmp.execute("system_reset", deadline())?;
+        while let Some(event) = self.qmp.next_event(deadline())? {
+            if event["event"] == "RESET" {
+                return Ok(());
+            }
+        }
+        bail!("cannot reset the machine: it has ended")
     }
 
     /// Waits until it is off by its own doing.

@@ -3,6 +3,9 @@
 use anyhow::Result;
 use pintle_rootfs_test::{Board, Disk, End, Kernel, Series, Vm, initramfs};
 
+/// Another one each boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 #[test]
 fn a_guest_answers_on_q35() -> Result<()> {
     a_guest_answers(Board::Q35, Series::Linux6_12, &["virtio_blk"])
@@ -28,15 +31,18 @@ fn a_guest_answers(board: Board, series: Series, modules: &[&str]) -> Result<()>
     disk.as_file().set_len(1 << 20)?;
     let vm =
         Vm::on(board, &kernel).initrd(&initrd).cmdline("quiet").disk(Disk::keeping(disk.path()));
-    let mut machine = vm.ending_on_reset().boot()?;
+    let mut machine = vm.boot()?;
 
     assert_eq!(machine.run(&["/bin/busybox", "uname", "-r"])?.trim(), kernel.release());
     machine.write("/dev/vda", 4096, b"pintle")?;
     assert_eq!(machine.read("/dev/vda", 4094, 8)?, b"\0\0pintle");
     assert_eq!(machine.walk("/bin")?[1].path, b"busybox");
 
-    machine.try_run(&["/bin/busybox", "reboot", "-f"]).unwrap_err();
-    assert_eq!(machine.wait_for_end()?, End::Reset);
+    let boot = machine.read(BOOT_ID, 0, 64)?;
+    machine.reset()?;
+    assert_ne!(machine.read(BOOT_ID, 0, 64)?, boot);
+    machine.try_run(&["/bin/busybox", "poweroff", "-f"]).unwrap_err();
+    assert_eq!(machine.wait_for_end()?, End::PowerOff);
     assert_eq!(&std::fs::read(disk.path())?[4096..4102], b"pintle");
     Ok(())
 }

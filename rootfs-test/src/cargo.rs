@@ -1,7 +1,9 @@
 //! The workspace's own binaries, built as they are shipped.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -10,7 +12,7 @@ use crate::cache;
 use crate::host::run;
 
 /// A binary of this workspace.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Binary {
     /// The machine's init.
     Init,
@@ -20,12 +22,25 @@ pub enum Binary {
     Pintle,
 }
 
+/// What this process has built: cargo takes a second to find that there is nothing to do.
+static BUILT: Mutex<BTreeMap<Binary, PathBuf>> = Mutex::new(BTreeMap::new());
+
 impl Binary {
     /// Builds it: for a machine with the `init` profile, the host tool as this program itself was built.
     ///
     /// # Errors
     /// When it does not build.
     pub fn build(self) -> Result<PathBuf> {
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = built.get(&self) {
+            return Ok(path.clone());
+        }
+        let path = self.ask_cargo()?;
+        built.insert(self, path.clone());
+        Ok(path)
+    }
+
+    fn ask_cargo(self) -> Result<PathBuf> {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.current_dir(cache::workspace());

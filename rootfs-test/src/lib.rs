@@ -28,7 +28,11 @@ mod machine;
 #[cfg(feature = "harness")]
 mod qmp;
 #[cfg(feature = "harness")]
+mod release;
+#[cfg(feature = "harness")]
 mod report;
+#[cfg(feature = "harness")]
+mod state;
 #[cfg(feature = "harness")]
 mod vm;
 
@@ -38,6 +42,8 @@ pub use {
     container::{Base, ContainerImage},
     kernel::{Kernel, Series},
     machine::{End, Machine},
+    release::{Initrd, Keys, Release},
     report::Report,
+    state::{State, StateDisk},
     vm::{Board, Disk, Vm},
 };

@@ -1,0 +1,142 @@
+//! What the host tool makes: keys, releases and initramfs, cached by what goes into them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cache::Recipe;
+use crate::cargo::Binary;
+use crate::container::ContainerImage;
+use crate::host::run;
+use crate::kernel::Kernel;
+
+/// A key pair in PEM files.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    folder: PathBuf,
+}
+
+/// An image with its hash tree and seal: `root.img`, `root.tree` and `seal` in a folder.
+#[derive(Clone, Debug)]
+pub struct Release {
+    folder: PathBuf,
+}
+
+/// What `pintle initrd` is told.
+#[derive(Clone, Debug)]
+pub struct Initrd {
+    kernel: PathBuf,
+    keys: Keys,
+    settings: Vec<String>,
+    modules: Vec<String>,
+}
+
+impl Keys {
+    /// The key pair of somebody; the same name is the same person.
+    pub fn of(name: &str) -> Result<Keys> {
+        let folder = Recipe::new("keys").with(name).folder(|folder| {
+            run(pintle()?.arg("keygen").arg("--output").arg(folder.join("key"))).map(drop)
+        })?;
+        Ok(Keys { folder })
+    }
+
+    /// The private key.
+    pub fn private(&self) -> PathBuf {
+        self.folder.join("key.key")
+    }
+
+    /// The public key.
+    pub fn public(&self) -> PathBuf {
+        self.folder.join("key.pub")
+    }
+}
+
+impl Release {
+    /// Builds and signs an image.
+    ///
+    /// # Errors
+    /// When `pintle build` fails, or the image cannot be made.
+    pub fn build(image: &ContainerImage, sequence: u64, keys: &Keys) -> Result<Release> {
+        let source = image.oci()?;
+        let sequence = sequence.to_string();
+        let recipe = Recipe::new("release").with_file(&Binary::Pintle.build()?)?;
+        let recipe = recipe.with(&source).with(&sequence).with_file(&keys.private())?;
+        let folder = recipe.folder(|folder| {
+            let mut command = pintle()?;
+            command.args(["build", &source, "--sequence", &sequence, "--key"]);
+            run(command.arg(keys.private()).arg("--output").arg(folder)).map(drop)
+        })?;
+        Ok(Release { folder })
+    }
+
+    /// The folder of its files. It is shared: copy it before changing anything.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+impl Initrd {
+    /// For a machine with this kernel that trusts these keys, locked, and boots images with the id `demo`.
+    pub fn of(kernel: &Kernel, keys: &Keys) -> Initrd {
+        let (kernel, keys) = (kernel.package(), keys.clone());
+        Initrd { kernel, keys, settings: Vec::new(), modules: Vec::new() }
+    }
+
+    /// With a key of the boot configuration, as in `tries=2`.
+    #[must_use]
+    pub fn set(mut self, setting: &str) -> Initrd {
+        self.settings.push(setting.into());
+        self
+    }
+
+    /// With one more kernel module.
+    #[must_use]
+    pub fn module(mut self, name: &str) -> Initrd {
+        self.modules.push(name.into());
+        self
+    }
+
+    /// Makes the initramfs.
+    ///
+    /// # Errors
+    /// When `pintle initrd` fails.
+    pub fn make(&self) -> Result<PathBuf> {
+        let init = Binary::Init.build()?;
+        let mut recipe =
+            Recipe::new("initrd").with_file(&Binary::Pintle.build()?)?.with_file(&init)?;
+        recipe =
+            recipe.with(self.kernel.to_string_lossy().as_bytes()).with_file(&self.keys.public())?;
+        recipe = recipe.with(self.settings.join("\n")).with(self.modules.join("\n"));
+        let folder = recipe.folder(|folder| {
+            let config = folder.join("boot.toml");
+            fs::write(&config, "image-id = \"demo\"\nreport = \"org.pintle.report\"\n")?;
+            run(self
+                .command(&init)?
+                .arg("--config")
+                .arg(config)
+                .arg("--output")
+                .arg(folder.join("initrd")))
+            .map(drop)
+        })?;
+        Ok(folder.join("initrd"))
+    }
+
+    fn command(&self, init: &Path) -> Result<Command> {
+        let mut command = pintle()?;
+        command.arg("initrd").arg("--init").arg(init).arg("--kernel").arg(&self.kernel);
+        command.arg("--keys").arg(self.keys.public()).args(["--e2fsck", "/sbin/e2fsck.static"]);
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+        for module in &self.modules {
+            command.args(["--module", module]);
+        }
+        Ok(command)
+    }
+}
+
+fn pintle() -> Result<Command> {
+    Binary::Pintle.build().map(Command::new).context("cannot build the host tool")
+}

@@ -41,6 +41,13 @@ pub enum Error {
     Verify(pintle_verify::Error),
     /// A release that may not be installed here.
     Refused(Refused),
+    /// An entry that cannot be rolled back to.
+    RollBack {
+        /// Its name.
+        target: String,
+        /// Why not.
+        cause: &'static str,
+    },
     /// Too little room for a release, in bytes.
     Space {
         /// What would be written at most.
@@ -110,6 +117,7 @@ impl fmt::Display for Error {
             }
             Self::Verify(cause) => cause.fmt(f),
             Self::Refused(cause) => write!(f, "cannot install release: {cause}"),
+            Self::RollBack { target, cause } => write!(f, "cannot roll back to {target}: {cause}"),
             Self::Space { needed, free } => {
                 write!(f, "cannot install release: {needed} bytes needed, {free} free")
             }

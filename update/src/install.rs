@@ -57,6 +57,7 @@ pub fn steps(seal: &Seal, tries: Tries) -> (EntryName, Vec<InstallStep>) {
     let name = EntryName::new(seal.sequence, seal.version.clone(), state);
     let mut steps = copy(seal.sequence, &Piece::ALL);
     steps.extend(names([
+        Step::SyncDir(Place::incoming()),
         Step::Move { from: Place::fetched(seal.sequence), to: Place::entry(&name) },
         Step::SyncDir(Place::images()),
     ]));
@@ -149,7 +150,7 @@ fn copy(sequence: u64, pieces: &[Piece]) -> Vec<InstallStep> {
     let mut steps = names([Step::MakeDir(incoming.clone())]);
     steps.extend(pieces.iter().copied().map(InstallStep::Write));
     steps.extend(pieces.iter().copied().map(InstallStep::SyncFile));
-    steps.extend(names([Step::SyncDir(incoming), Step::SyncDir(Place::incoming())]));
+    steps.extend(names([Step::SyncDir(incoming)]));
     steps.extend(pieces.iter().copied().map(InstallStep::ReadBack));
     steps
 }

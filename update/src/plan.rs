@@ -3,7 +3,9 @@
 
 use crate::mark::{LAPSES, UNCLEAN_BOOTS};
 use crate::trust::Record;
-use crate::{BadSeal, EntryName, EntryState, Event, Mark, Place, Step, Tries, Trust, select};
+use crate::{
+    BadSeal, EntryName, EntryState, Error, Event, Mark, Place, Step, Tries, Trust, select,
+};
 
 /// More than one a release is wasteful already; with the lowest sequences forgotten first, what is
 /// forgotten is too old to be installed by itself anyway.
@@ -90,15 +92,27 @@ pub fn last_run<'a>(entries: &'a [EntryName], trust: &Trust) -> Option<&'a Entry
 }
 
 /// Rejects every good entry and every trial above `target`, the newest first, so that what boots
-/// after a cut is a good entry each time; the last of the steps makes `target` the next to boot.
-pub fn roll_back(entries: &[EntryName], target: &EntryName) -> Vec<Step> {
-    let mut above: Vec<_> = entries
-        .iter()
-        .filter(|entry| entry.sequence() > target.sequence())
-        .filter(|entry| matches!(entry.state(), EntryState::Good | EntryState::Trial { .. }))
-        .collect();
-    above.sort_by_key(|entry| std::cmp::Reverse(entry.sequence()));
-    above.iter().flat_map(|entry| rename(entries, entry, EntryState::Rejected).steps).collect()
+/// after a cut is a good entry each time; after the last step `target` is the next to boot.
+///
+/// Only to a good entry at or above the floor: nothing else is known to boot.
+pub fn roll_back(
+    entries: &[EntryName],
+    floor: u64,
+    target: &EntryName,
+) -> Result<Vec<Step>, Error> {
+    let refuse = |cause| Error::RollBack { target: target.to_string(), cause };
+    if !entries.contains(target) {
+        return Err(refuse("it is not here"));
+    }
+    if target.state() != EntryState::Good {
+        return Err(refuse("it is not good"));
+    }
+    if target.sequence() < floor {
+        return Err(refuse("it is below the floor"));
+    }
+    let order = select(entries, floor);
+    let before = order.iter().take_while(|entry| *entry != target);
+    Ok(before.flat_map(|entry| rename(entries, entry, EntryState::Rejected).steps).collect())
 }
 
 /// The entries that are not kept: not among the first `keep` that would be tried, not the newest

@@ -53,12 +53,7 @@ fn attempt(hands: &Hands) -> Result<FactoryReset, Error> {
 
 /// The steps that wish for a reset.
 pub fn request_steps() -> Vec<Step> {
-    vec![
-        Step::MakeDir(Place::data()),
-        Step::Touch(wish()),
-        Step::SyncDir(Place::data()),
-        Step::SyncDir(Place::root()),
-    ]
+    vec![Step::Touch(wish()), Step::SyncDir(Place::data())]
 }
 
 /// The steps that remain to be done, by the names in the root and those in `data/`.

@@ -143,9 +143,11 @@ impl Store {
         self.happen(entry, Event::Retry)
     }
 
-    /// Makes `target` the next to boot: what is above it is rejected, the newest first.
+    /// Makes `target`, a good entry, the next to boot: what is above it is rejected, the newest
+    /// first.
     pub fn roll_back(&self, target: &EntryName) -> Result<(), Error> {
-        self.hands.carry_out(&plan::roll_back(&self.entries()?.entries, target))
+        let (entries, trust) = (self.entries()?.entries, self.trust()?);
+        self.hands.carry_out(&plan::roll_back(&entries, trust.floor, target)?)
     }
 
     /// Remembers a seal that turned out bad, so that it is not installed again by itself.

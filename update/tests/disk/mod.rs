@@ -52,14 +52,14 @@ pub(crate) fn cut_install(
     steps: &[InstallStep],
     incoming: &Place,
 ) -> (BTreeSet<Names>, Names) {
-    let mut disk = Disk { durable: before.clone(), now: before.clone(), pending: Vec::new() };
+    let mut disk = Disk::new(before);
     let mut cuts = disk.survivors();
     for step in steps {
         match step {
             InstallStep::Names(step) => disk.carry_out(step),
             InstallStep::Write(piece) => disk.write(incoming, *piece),
             InstallStep::SyncFile(piece) => disk.sync_file(incoming, *piece),
-            InstallStep::ReadBack(_) => {}
+            InstallStep::ReadBack(piece) => disk.read_back(incoming, *piece),
         }
         cuts.extend(disk.survivors());
     }
@@ -79,9 +79,16 @@ struct Disk {
     durable: Names,
     now: Names,
     pending: Vec<Change>,
+    /// Files that were written and not yet read back.
+    unread: BTreeSet<Piece>,
 }
 
 impl Disk {
+    fn new(names: &Names) -> Self {
+        let (durable, now) = (names.clone(), names.clone());
+        Self { durable, now, pending: Vec::new(), unread: BTreeSet::new() }
+    }
+
     fn carry_out(&mut self, step: &Step) {
         match step {
             Step::MakeDir(place) | Step::Touch(place) => self.add(place.as_str()),
@@ -91,10 +98,12 @@ impl Disk {
                 self.change(Change::Move(place.to_string(), format!("{to}/{}", place.leaf())));
             }
             Step::Move { from, to } => {
+                assert!(self.unread.is_empty(), "{:?} not read back", self.unread);
                 assert!(!self.now.contains(to.as_str()), "{to} is there already");
                 self.change(Change::Move(from.to_string(), to.to_string()));
             }
             Step::Replace { from, to } => {
+                assert!(self.unread.is_empty(), "{:?} not read back", self.unread);
                 self.change(Change::Move(from.to_string(), to.to_string()));
             }
             Step::SyncDir(place) => self.sync(place),
@@ -103,6 +112,12 @@ impl Disk {
 
     fn write(&mut self, incoming: &Place, piece: Piece) {
         self.add(&format!("{}{TORN}", incoming.piece(piece)));
+        self.unread.insert(piece);
+    }
+
+    fn read_back(&mut self, incoming: &Place, piece: Piece) {
+        assert!(self.now.contains(incoming.piece(piece).as_str()), "{piece:?} is not synced");
+        self.unread.remove(&piece);
     }
 
     /// The bytes are safe; the name may not be.

@@ -1,8 +1,8 @@
 //! An initramfs archive: "newc" cpio, of which equal content gives equal bytes.
 //!
 //! Source: the kernel's Documentation/driver-api/early-userspace/buffer-format.rst. Owner, group
-//! and times are 0, entries stand in path order, and inode numbers count up from 1, so that nothing of
-//! the host shows.
+//! and times are 0, entries stand in path order, and inode numbers count up from 1, so that nothing
+//! of the host shows.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -52,17 +52,22 @@ impl Archive {
         self.add(path, DIRECTORY)
     }
 
-    /// Adds a character device that only root may use.
-    pub fn add_char_device(&mut self, path: &str, device: Device) -> Result<()> {
-        self.add(path, Entry { permissions: 0o600, body: Body::CharDevice(device) })
+    /// Adds a character device.
+    pub fn add_char_device(&mut self, path: &str, permissions: u32, device: Device) -> Result<()> {
+        self.add(path, Entry { permissions, body: Body::CharDevice(device) })
     }
 
-    /// Writes the archive with its trailer.
-    pub fn write(&self, mut out: impl Write) -> io::Result<()> {
-        for (inode, (path, entry)) in (1..).zip(&self.entries) {
-            entry.write(newc::Builder::new(path).ino(inode), &mut out)?;
-        }
-        newc::trailer(out)?.flush()
+    /// The archive's bytes in pieces that follow each other: one for each entry, by path, and the
+    /// trailer.
+    pub fn pieces(&self) -> io::Result<Vec<(&str, Vec<u8>)>> {
+        let entries = (1..).zip(&self.entries);
+        let mut pieces: Vec<_> = entries
+            .map(|(inode, (path, entry))| {
+                Ok((path.as_str(), entry.encode(newc::Builder::new(path).ino(inode))?))
+            })
+            .collect::<io::Result<_>>()?;
+        pieces.push(("", newc::trailer(Vec::new())?));
+        Ok(pieces)
     }
 
     fn add(&mut self, path: &str, entry: Entry) -> Result<()> {
@@ -94,11 +99,11 @@ impl Entry {
         matches!(self.body, Body::Directory)
     }
 
-    fn write(&self, header: newc::Builder, out: &mut impl Write) -> io::Result<()> {
+    fn encode(&self, header: newc::Builder) -> io::Result<Vec<u8>> {
         let size = u32::try_from(self.data().len()).map_err(io::Error::other)?;
-        let mut file = self.describe(header).write(out, size);
+        let mut file = self.describe(header).write(Vec::new(), size);
         file.write_all(self.data())?;
-        file.finish().map(drop)
+        file.finish()
     }
 
     fn describe(&self, header: newc::Builder) -> newc::Builder {
@@ -146,16 +151,14 @@ mod tests {
     fn sample() -> Archive {
         let mut archive = Archive::default();
         archive.add_file("sbin/e2fsck", 0o755, b"elf".to_vec()).unwrap();
-        archive.add_char_device("dev/console", CONSOLE).unwrap();
+        archive.add_char_device("dev/console", 0o600, CONSOLE).unwrap();
         archive.add_directory("sbin").unwrap();
         archive.add_file("init", 0o755, b"init!".to_vec()).unwrap();
         archive
     }
 
     fn bytes(archive: &Archive) -> Vec<u8> {
-        let mut out = Vec::new();
-        archive.write(&mut out).unwrap();
-        out
+        archive.pieces().unwrap().into_iter().flat_map(|(_, bytes)| bytes).collect()
     }
 
     fn list(archive: &[u8]) -> String {
@@ -185,7 +188,7 @@ drwxr-xr-x   2 0        0               0 Jan  1  1970 sbin
         let mut other = Archive::default();
         other.add_file("init", 0o755, b"init!".to_vec()).unwrap();
         other.add_file("sbin/e2fsck", 0o755, b"elf".to_vec()).unwrap();
-        other.add_char_device("dev/console", CONSOLE).unwrap();
+        other.add_char_device("dev/console", 0o600, CONSOLE).unwrap();
         assert_eq!(bytes(&sample()), bytes(&other));
     }
 

@@ -11,3 +11,6 @@ mod store;
 pub use catalogue::Catalogue;
 pub use modinfo::Modinfo;
 pub use plan::{Need, Plan, Planned, Wanted};
+
+#[cfg(test)]
+pub(crate) use modinfo::tests;

@@ -5,6 +5,7 @@ pub mod cpio;
 pub mod deb;
 pub mod erofs;
 pub mod error;
+pub mod initrd;
 pub mod keygen;
 pub mod kmod;
 pub mod spool;

@@ -1,10 +1,175 @@
 //! `pintle initrd`.
 
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use pintle_config::{Boot, ModuleName, Value, compile};
+use pintle_image::initrd::{self, Program, Recipe, Summary};
+use pintle_image::keygen;
+use pintle_image::kmod::{Catalogue, Plan};
+
 /// Make an initramfs: pintle-init, keys, boot configuration and kernel modules.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The initramfs to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// The pintle-init binary for the machine, linked statically.
+    #[arg(long, value_name = "FILE")]
+    init: PathBuf,
+
+    /// What the machine boots and how: boot.toml.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+
+    /// Set a key of the boot configuration; may be given more than once.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+
+    /// A public key that the machine trusts, or a directory of *.pub; may be given more than once.
+    #[arg(long, value_name = "FILE|DIR")]
+    keys: Vec<PathBuf>,
+
+    /// How many of the keys must have signed an image.
+    #[arg(long, value_name = "1..4", default_value_t = 1)]
+    threshold: u8,
+
+    /// The kernel that the modules are taken from: a Debian package, or a directory such as
+    /// /lib/modules/6.1.0-42-amd64. Without it there are no modules.
+    #[arg(long, value_name = "DEB|DIR")]
+    kernel: Option<PathBuf>,
+
+    /// One more kernel module (nvme, ahci, i6300esb); may be given more than once. It is loaded
+    /// when its device is there, or always if it is for no device.
+    #[arg(long = "module", value_name = "NAME", value_parser = module_name, requires = "kernel")]
+    modules: Vec<ModuleName>,
+
+    /// A static e2fsck, such as /sbin/e2fsck.static of Debian's e2fsck-static.
+    #[arg(long, value_name = "FILE")]
+    e2fsck: Option<PathBuf>,
+
+    /// Print what it holds as JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 /// Does what `args` say.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("cannot run initrd: not built yet")
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let boot = read_boot(&args.config, &args.set)?;
+    let modules = args.kernel.as_deref().map(|kernel| plan(kernel, &boot, args)).transpose()?;
+    let keys = (!args.keys.is_empty()).then(|| keygen::read_key_set(&args.keys, args.threshold));
+    let recipe = Recipe {
+        init: program(&args.init)?,
+        e2fsck: args.e2fsck.as_deref().map(program).transpose()?,
+        keys: keys.transpose()?,
+        boot,
+        modules,
+    };
+    let made = initrd::pack(recipe)?;
+    write(&args.output, &made.bytes)?;
+    match args.json {
+        true => println!("{}", serde_json::to_string(&made.summary)?),
+        false => print!("{}", table(&args.output, &made.summary)),
+    }
+    Ok(())
+}
+
+fn plan(kernel: &Path, boot: &Boot, args: &Args) -> Result<Plan> {
+    let catalogue = Catalogue::open(kernel, folder(&args.output))?;
+    Ok(catalogue.plan(&initrd::wanted_modules(boot, &args.modules))?)
+}
+
+fn program(path: &Path) -> Result<Program> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Program::new(&path.to_string_lossy(), bytes)?)
+}
+
+fn read_boot(path: &Path, set: &[(String, String)]) -> Result<Boot> {
+    let name = path.to_string_lossy();
+    let bytes = fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    let text = compile::utf8(&name, &bytes).map_err(|mistake| anyhow!("{mistake}"))?;
+    match set {
+        [] => compile_boot(&name, text),
+        _ => compile_boot(&format!("{name} with --set"), &with_settings(text, set)?),
+    }
+}
+
+fn compile_boot(name: &str, text: &str) -> Result<Boot> {
+    compile::boot(name, text).map_err(|mistakes| {
+        let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+        anyhow!("cannot use the boot configuration:\n{}", mistakes.join("\n"))
+    })
+}
+
+fn with_settings(text: &str, set: &[(String, String)]) -> Result<String> {
+    let mut table: toml::Table = text.parse()?;
+    for (key, value) in set {
+        table.insert(key.clone(), toml_value(value));
+    }
+    Ok(table.to_string())
+}
+
+/// What `text` means in TOML, else the text itself, so that no quotes are needed around a word.
+fn toml_value(text: &str) -> toml::Value {
+    text.parse().unwrap_or_else(|_| toml::Value::String(text.to_owned()))
+}
+
+fn setting(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').context("expected KEY=VALUE")?;
+    Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn module_name(text: &str) -> Result<ModuleName> {
+    ModuleName::from_text(text).with_context(|| format!("expected {}", ModuleName::expected()))
+}
+
+/// Replaces the file in one step, so that no boot loader ever finds half an initramfs.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let cannot = || format!("cannot write {}", path.display());
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(fs::Permissions::from_mode(0o644));
+    let mut file = builder.tempfile_in(folder(path)).with_context(cannot)?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).with_context(cannot)?;
+    file.persist(path).with_context(cannot)?;
+    Ok(())
+}
+
+fn folder(file: &Path) -> &Path {
+    match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn table(path: &Path, summary: &Summary) -> String {
+    let kernel = summary.kernel.as_deref().unwrap_or("no kernel's modules");
+    let (size, unpacked) = (kib(summary.size), kib(summary.unpacked));
+    let mut table = format!("{}: {size}, in memory {unpacked}, {kernel}\n\n", path.display());
+    table += &row(["in memory", "adds", "", "for"]);
+    for part in &summary.parts {
+        let name = part.path.rsplit('/').next().unwrap_or_default();
+        let reasons = part.wanted_by.join(", ");
+        table += &row([&kib(part.unpacked), &kib(part.packed), name, &reasons]);
+    }
+    table + &list("built in", &summary.builtin) + &list("not in this kernel", &summary.absent)
+}
+
+fn row([unpacked, packed, name, reasons]: [&str; 4]) -> String {
+    let row = format!("{unpacked:>11}{packed:>11}  {name:<26}{reasons}");
+    format!("{}\n", row.trim_end())
+}
+
+fn list(what: &str, names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        _ => format!("{what}: {}\n", names.join(", ")),
+    }
+}
+
+fn kib(bytes: usize) -> String {
+    format!("{} KiB", bytes.div_ceil(1024))
 }

@@ -32,10 +32,10 @@ pub enum Need {
 }
 
 /// The modules for an initramfs, dependencies included, each after all that it needs.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Plan {
-    /// The kernel that they belong to, as `uname -r` prints it.
-    pub release: String,
+    /// The kernel that they belong to, as `uname -r` prints it; none where no module is needed.
+    pub release: Option<String>,
     /// In load order.
     pub modules: Vec<Planned>,
     /// Which of them are loaded for their own sake.
@@ -77,7 +77,7 @@ impl Catalogue {
 impl Plan {
     /// What stage 1 reads. Devices are listed only where a device is what the module is loaded for.
     pub fn table(&self) -> Result<ModuleTable> {
-        let release = Line::from_text(&self.release);
+        let release = self.release.as_deref().and_then(Line::from_text);
         let modules = (0..).zip(&self.modules);
         let modules = modules.map(|(position, module)| module.row(self.is_for_hardware(position)));
         Ok(ModuleTable {
@@ -85,6 +85,16 @@ impl Plan {
             modules: modules.collect::<Result<_>>()?,
             roots: self.roots.clone(),
         })
+    }
+
+    /// What the module is loaded for, and the modules that need it.
+    pub fn reasons(&self, position: usize) -> Vec<String> {
+        let is_it = |other: &u16| usize::from(*other) == position;
+        let roots = self.roots.iter().filter(|root| is_it(&root.module));
+        let purposes = roots.map(|root| format!("{:?}", root.purpose).to_lowercase());
+        let needs_it = |other: &&Planned| other.depends.iter().chain(&other.softdeps).any(is_it);
+        let dependents = self.modules.iter().filter(needs_it).map(|other| other.name.to_string());
+        purposes.chain(dependents).collect()
     }
 
     fn is_for_hardware(&self, module: u16) -> bool {
@@ -112,13 +122,7 @@ struct Planner<'a> {
 
 impl<'a> Planner<'a> {
     fn new(catalogue: &'a Catalogue) -> Self {
-        let plan = Plan {
-            release: catalogue.release().to_owned(),
-            modules: Vec::new(),
-            roots: Vec::new(),
-            builtin: Vec::new(),
-            absent: Vec::new(),
-        };
+        let plan = Plan { release: Some(catalogue.release().to_owned()), ..Plan::default() };
         Self { catalogue, plan, positions: BTreeMap::new(), branch: Vec::new() }
     }
 
@@ -158,7 +162,7 @@ impl<'a> Planner<'a> {
         let devices = module.modinfo.aliases.into_iter().filter(|alias| is_device(alias));
         Ok(self.append(Planned {
             name: name.clone(),
-            path: format!("lib/modules/{}/{}", self.plan.release, module.path),
+            path: format!("lib/modules/{}/{}", self.catalogue.release(), module.path),
             elf: module.elf,
             depends,
             softdeps,

@@ -8,6 +8,8 @@ pub mod error;
 pub mod initrd;
 pub mod keygen;
 pub mod kmod;
+pub mod parallel;
+pub mod release;
 pub mod spool;
 pub mod tree;
 

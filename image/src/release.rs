@@ -1,0 +1,104 @@
+//! A release on disk: `root.img`, `root.tree` and `seal` in one directory.
+
+use crate::erofs::format::BLOCK;
+use crate::erofs::write::Layout;
+use crate::error::Attempt;
+use crate::parallel;
+use crate::spool::Spool;
+use crate::{Error, Result};
+use pintle_verify::verity::{self, Leaf, LeafHasher};
+use pintle_verify::{Salt, Uuid};
+use std::fs::{self, File, Permissions};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// The image.
+pub const IMAGE: &str = "root.img";
+/// Its hash tree.
+pub const TREE: &str = "root.tree";
+/// The signed statement about both.
+pub const SEAL: &str = "seal";
+
+/// Blocks that a thread makes, writes and hashes at a time: 256 KiB stay in a core's own cache.
+const RUN: usize = 64;
+
+/// A release that is being written. Its files have other names until [`publish`](Self::publish),
+/// and vanish without it.
+pub struct Draft {
+    directory: PathBuf,
+    finished: Vec<(NamedTempFile, &'static str)>,
+}
+
+impl Draft {
+    /// Begins a release in `directory`, which is made if it is missing.
+    pub fn within(directory: &Path) -> Result<Self> {
+        fs::create_dir_all(directory).attempt(|| format!("make {}", directory.display()))?;
+        Ok(Self { directory: directory.into(), finished: Vec::new() })
+    }
+
+    /// Writes and hashes the image with all cores. `done` is told of blocks as they are finished.
+    pub fn write_image(
+        &mut self,
+        (layout, spool): (&Layout<'_>, &Spool),
+        salt: &Salt,
+        done: impl Fn(u64) + Sync,
+    ) -> Result<verity::Tree> {
+        let mut leaves = vec![Leaf::default(); layout.blocks() as usize];
+        let hasher = LeafHasher::new(salt);
+        self.add(IMAGE, |file| {
+            let runs = (0..).step_by(RUN).zip(leaves.chunks_mut(RUN));
+            parallel::for_each(runs, Vec::new, |buffer, (first, leaves)| {
+                buffer.resize(leaves.len() * verity::BLOCK, 0);
+                layout.fill(spool, first, buffer)?;
+                file.write_all_at(buffer, first * BLOCK).attempt(|| write_action(IMAGE))?;
+                let blocks = buffer.as_chunks().0.iter();
+                leaves.iter_mut().zip(blocks).for_each(|(leaf, block)| *leaf = hasher.leaf(block));
+                done(leaves.len() as u64);
+                Ok(())
+            })
+        })?;
+        verity::Tree::from_leaves(*salt, leaves).map_err(|e| Error::input("hash the image", e))
+    }
+
+    /// Writes the hash tree.
+    pub fn write_tree(&mut self, tree: &verity::Tree, uuid: Uuid) -> Result<()> {
+        self.add(TREE, |file| {
+            let mut out = BufWriter::new(file);
+            let written = tree.write(&mut out, uuid).and_then(|()| out.flush());
+            written.attempt(|| write_action(TREE))
+        })
+    }
+
+    /// Writes the seal.
+    pub fn write_seal(&mut self, seal: &[u8]) -> Result<()> {
+        self.add(SEAL, |mut file| file.write_all(seal).attempt(|| write_action(SEAL)))
+    }
+
+    /// Gives the files their names, the seal's last: it must not speak for what is not there yet.
+    pub fn publish(self) -> Result<()> {
+        for (file, name) in self.finished {
+            let persisted = file.persist(self.directory.join(name)).map_err(|error| error.error);
+            persisted.attempt(|| format!("publish {name}"))?;
+        }
+        let synced = File::open(&self.directory).and_then(|directory| directory.sync_all());
+        synced.attempt(|| format!("sync {}", self.directory.display()))
+    }
+
+    fn add(&mut self, name: &'static str, write: impl FnOnce(&File) -> Result<()>) -> Result<()> {
+        let made = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .permissions(Permissions::from_mode(0o644))
+            .tempfile_in(&self.directory);
+        let file = made.attempt(|| format!("make a file in {}", self.directory.display()))?;
+        write(file.as_file())?;
+        file.as_file().sync_all().attempt(|| write_action(name))?;
+        self.finished.push((file, name));
+        Ok(())
+    }
+}
+
+fn write_action(name: &str) -> String {
+    format!("write {name}")
+}

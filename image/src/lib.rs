@@ -12,5 +12,6 @@ pub mod parallel;
 pub mod release;
 pub mod spool;
 pub mod tree;
+pub mod verify;
 
 pub use error::{Error, Result};

@@ -5,6 +5,7 @@ mod disk;
 mod initrd;
 mod inspect;
 mod keygen;
+mod progress;
 mod verify;
 
 use clap::{Parser, Subcommand};

@@ -1,10 +1,77 @@
 //! `pintle verify`.
 
+use super::progress::Quiet;
+use pintle_image::erofs::format::BLOCK;
+use pintle_image::{keygen, release, verify};
+use pintle_verify::{Architecture, Expect, ImageId, Seal};
+use std::fs;
+use std::path::{Path, PathBuf};
+
 /// Prove seal, hash tree and every block of an image.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The release: a directory with root.img, root.tree and seal, or one of these files.
+    #[arg(value_name = "DIR|FILE")]
+    release: PathBuf,
+
+    /// Public keys to trust: PEM files, or directories of *.pub files.
+    #[arg(long, value_name = "PEM|DIR", required = true, num_args = 1..)]
+    keys: Vec<PathBuf>,
+
+    /// How many of the keys must have signed.
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    threshold: u8,
+
+    /// Refuse an image with another id.
+    #[arg(long, value_name = "ID")]
+    image_id: Option<ImageId>,
+
+    /// Refuse an image for another architecture (amd64, arm64, …).
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<Architecture>,
+
+    /// Refuse an image whose sequence is lower.
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    floor: u64,
+
+    /// Print what was proven as JSON.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    quiet: Quiet,
+}
 
 /// Does what `args` say.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("cannot run verify: not built yet")
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let keys = keygen::read_key_set(&args.keys, args.threshold)?;
+    let expect =
+        Expect { image_id: args.image_id.clone(), architecture: args.arch, floor: args.floor };
+    let directory = directory_of(&args.release);
+    let progress = args.quiet.progress("verifying");
+    let size = fs::metadata(directory.join(release::IMAGE)).map_or(0, |image| image.len());
+    progress.begin("verifying", size / BLOCK);
+    let seal = verify::verify(directory, &keys, &expect, |blocks| progress.done(blocks))?;
+    drop(progress);
+    report(args, &seal)
+}
+
+fn report(args: &Args, seal: &Seal) -> anyhow::Result<()> {
+    match args.json {
+        true => println!("{}", serde_json::to_string_pretty(seal)?),
+        false => println!(
+            "verified: {} {} (sequence {}, {}), root hash {}",
+            seal.image_id, seal.version, seal.sequence, seal.architecture, seal.root_hash
+        ),
+    }
+    Ok(())
+}
+
+/// A file of a release stands for the whole.
+fn directory_of(release: &Path) -> &Path {
+    match release.parent() {
+        Some(parent) if !release.is_dir() && parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) if !release.is_dir() => parent,
+        _ => release,
+    }
 }

@@ -12,28 +12,28 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 /// Facts by absolute path.
-pub type Facts = BTreeMap<Vec<u8>, Fact>;
+pub(crate) type Facts = BTreeMap<Vec<u8>, Fact>;
 
 /// What `stat`, `getfattr` and `cat` say of one path.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fact {
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub mtime: (i64, u32),
-    pub links: u64,
-    pub device: (u32, u32),
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+pub(crate) struct Fact {
+    pub(crate) mode: u32,
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) mtime: (i64, u32),
+    pub(crate) links: u64,
+    pub(crate) device: (u32, u32),
+    pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Size and digest of a file, target of a symlink.
-    pub content: Option<(u64, Digest)>,
+    pub(crate) content: Option<(u64, Digest)>,
     /// The least path of the inode, so that hard links are told from copies.
-    pub first_path: Vec<u8>,
+    pub(crate) first_path: Vec<u8>,
 }
 
 /// Bytes of a file hashed at a time.
 const STEP: usize = 1 << 20;
 
-pub fn of_tree(tree: &Tree, spool: &Spool) -> Facts {
+pub(crate) fn of_tree(tree: &Tree, spool: &Spool) -> Facts {
     let root = (Vec::new(), tree.root());
     let names = std::iter::once(root).chain(tree.walk());
     gather(names.map(|(path, id)| Seen {
@@ -76,7 +76,7 @@ fn of_bytes(bytes: &[u8]) -> (u64, Digest) {
     (bytes.len() as u64, Digest::of(bytes))
 }
 
-pub fn of_image<S: ReadAt>(image: &Image<S>) -> Facts {
+pub(crate) fn of_image<S: ReadAt>(image: &Image<S>) -> Facts {
     gather(image.walk().map(Result::unwrap).map(|found| Seen {
         inode: found.inode.nid.0,
         fact: of_image_inode(image, &found.inode),
@@ -108,7 +108,7 @@ fn of_image_inode<S: ReadAt>(image: &Image<S>, inode: &Inode) -> Fact {
 }
 
 /// Of everything below `root`, which becomes `/`.
-pub fn of_directory(root: &Path) -> Facts {
+pub(crate) fn of_directory(root: &Path) -> Facts {
     let mut seen = vec![of_path(root, b"/".to_vec())];
     let mut directories = vec![(root.to_path_buf(), Vec::new())];
     while let Some((directory, above)) = directories.pop() {

@@ -5,46 +5,39 @@ use pintle_image::erofs::write::Layout;
 use pintle_image::spool::Spool;
 use pintle_image::tree::Tree;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
 /// A tree written as an image, in a directory of its own.
-pub struct Written {
+pub(crate) struct Written {
     directory: TempDir,
 }
 
 impl Written {
-    pub fn new(tree: &Tree, spool: &Spool) -> Self {
+    pub(crate) fn new(tree: &Tree, spool: &Spool) -> Self {
         let written = Self { directory: TempDir::new().unwrap() };
-        let mut file = File::create(written.path()).unwrap();
         let layout = Layout::of(tree, [7; 16]).unwrap();
-        let mut buffer = vec![0; 64 * BLOCK as usize];
-        for first in (0..layout.blocks()).step_by(64) {
-            layout.fill(spool, first, &mut buffer).unwrap();
-            let blocks = (layout.blocks() - first).min(64);
-            file.write_all(&buffer[..(blocks * BLOCK) as usize]).unwrap();
-        }
+        std::fs::write(written.path(), image_bytes(&layout, spool, 64)).unwrap();
         written
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.directory.path().join("root.img")
     }
 
-    pub fn open(&self) -> File {
+    pub(crate) fn open(&self) -> File {
         File::open(self.path()).unwrap()
     }
 
     /// What `fsck.erofs` of erofs-utils says after reading every byte of it.
-    pub fn fsck(&self) {
+    pub(crate) fn fsck(&self) {
         run(Command::new("fsck.erofs").arg("--extract").arg(self.path()));
     }
 
     /// Mounts it for as long as the value lives. Needs root and a kernel with file-backed EROFS
     /// (6.12).
-    pub fn mount(&self) -> Mounted {
+    pub(crate) fn mount(&self) -> Mounted {
         let at = self.directory.path().join("mnt");
         std::fs::create_dir(&at).unwrap();
         run(Command::new("mount").args(["-t", "erofs", "-o", "ro"]).arg(self.path()).arg(&at));
@@ -52,13 +45,23 @@ impl Written {
     }
 }
 
+/// An image made in steps of so many blocks.
+pub(crate) fn image_bytes(layout: &Layout<'_>, spool: &Spool, step: u64) -> Vec<u8> {
+    let mut bytes = vec![0xff; (layout.blocks() * BLOCK) as usize];
+    for (first, part) in (0..).step_by(step as usize).zip(bytes.chunks_mut((step * BLOCK) as usize))
+    {
+        layout.fill(spool, first, part).unwrap();
+    }
+    bytes
+}
+
 /// A mounted image.
-pub struct Mounted {
+pub(crate) struct Mounted {
     at: PathBuf,
 }
 
 impl Mounted {
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.at
     }
 }
@@ -69,7 +72,7 @@ impl Drop for Mounted {
     }
 }
 
-pub fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     assert!(

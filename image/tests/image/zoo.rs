@@ -3,19 +3,19 @@
 use pintle_image::spool::Spool;
 use pintle_image::tree::{Body, Content, Device, Extent, Inode, InodeId, Tree, Xattr};
 
-pub struct Zoo {
-    pub tree: Tree,
-    pub spool: Spool,
+pub(crate) struct Zoo {
+    pub(crate) tree: Tree,
+    pub(crate) spool: Spool,
 }
 
 impl Zoo {
     /// An empty cage.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { tree: Tree::new(), spool: Spool::within(&std::env::temp_dir()).unwrap() }
     }
 
     /// With all animals in it.
-    pub fn full() -> Self {
+    pub(crate) fn full() -> Self {
         let mut zoo = Self::empty();
         zoo.attributes();
         zoo.devices();
@@ -29,11 +29,30 @@ impl Zoo {
         zoo
     }
 
-    pub fn file(&mut self, path: &str, length: usize) -> InodeId {
+    /// Adds a bit of everything, in few blocks.
+    pub(crate) fn small(&mut self) {
+        self.devices();
+        self.sparse("sparse", 1 << 20, &[(1 << 19, 10)]);
+        self.xattr_file("shared", &[("user.shared", 10)]);
+        self.xattr_file("shared-too", &[("user.shared", 10), ("trusted.inline", 100)]);
+        self.file("data", 9000);
+        for length in [10, 4040] {
+            let target = vec![b'x'; length].into();
+            self.add(&format!("link-{length}"), Inode::new(0o777, Body::Symlink(target)));
+        }
+        (0..250).for_each(|i| self.put(&format!("directory/{i:020}"), 0));
+    }
+
+    pub(crate) fn file(&mut self, path: &str, length: usize) -> InodeId {
         self.tree.write_file(path, 0o644, &noise(path, length), &self.spool).unwrap()
     }
 
-    pub fn add(&mut self, path: &str, inode: Inode) -> InodeId {
+    /// As `file`, for where nobody needs the inode.
+    pub(crate) fn put(&mut self, path: &str, length: usize) {
+        self.file(path, length);
+    }
+
+    pub(crate) fn add(&mut self, path: &str, inode: Inode) -> InodeId {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let parent = self.tree.make_directories(parent.as_bytes()).unwrap();
         self.tree.insert(parent, name.as_bytes(), inode).unwrap()
@@ -178,7 +197,7 @@ impl Zoo {
         self.sparse("holes/not-worth-it", mib, &[(0, 4096), (8192, mib - 8192)]);
     }
 
-    pub fn sparse(&mut self, path: &str, size: u64, data: &[(u64, u64)]) {
+    pub(crate) fn sparse(&mut self, path: &str, size: u64, data: &[(u64, u64)]) {
         let extents = data.iter().map(|(offset, length)| {
             let bytes = noise(path, *length as usize);
             Extent { offset: *offset, length: *length, spool: self.spool.append(&bytes).unwrap() }
@@ -211,17 +230,28 @@ fn value(name: &str, length: usize) -> Vec<u8> {
 }
 
 /// Bytes that no two positions of a file share by chance.
-pub fn noise(seed: &str, length: usize) -> Vec<u8> {
-    let mut state =
-        seed.bytes().fold(length as u64 + 1, |state, byte| step(state ^ u64::from(byte)));
-    std::iter::repeat_with(|| {
-        state = step(state);
-        (state >> 33) as u8
-    })
-    .take(length)
-    .collect()
+pub(crate) fn noise(seed: &str, length: usize) -> Vec<u8> {
+    let mut random = Random::new(&format!("{seed} {length}"));
+    std::iter::repeat_with(|| random.next().to_le_bytes()).flatten().take(length).collect()
 }
 
-fn step(state: u64) -> u64 {
-    state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407)
+/// Numbers that are the same in every run (SplitMix64).
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: &str) -> Self {
+        let mix = |state: u64, byte| Self(state ^ u64::from(byte)).next();
+        Self(seed.bytes().fold(0, mix))
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
 }

@@ -1,0 +1,105 @@
+//! Proves a release: the seal by its signatures, the hash tree by the seal, every block by the
+//! tree.
+
+use crate::erofs::format::BLOCK;
+use crate::error::Attempt;
+use crate::release::{IMAGE, SEAL, TREE};
+use crate::{Error, Result, parallel};
+use pintle_verify::verity::{self, Geometry, Leaf, LeafHasher, TreeFile};
+use pintle_verify::{Expect, KeySet, Seal, Unverified, Verified};
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Blocks that a thread reads and hashes at a time: 256 KiB stay in a core's own cache.
+const RUN: usize = 64;
+
+/// The longest seal there is, and a byte more so that a longer one is seen to be longer.
+const SEAL_LIMIT: u64 = 4096 + 1;
+
+/// Proves the release in `directory`. `done` is told of blocks as they are checked.
+///
+/// # Errors
+/// Says which file is wrong, and where.
+pub fn verify(
+    directory: &Path,
+    keys: &KeySet,
+    expect: &Expect,
+    done: impl Fn(u64) + Sync,
+) -> Result<Verified<Seal>> {
+    let seal = verify_seal(&directory.join(SEAL), keys, expect)?;
+    let bytes = read_tree(&directory.join(TREE), &seal)?;
+    let tree = TreeFile::open(&bytes, &seal)
+        .map_err(|cause| Error::input(format!("verify {TREE}"), cause))?;
+    verify_image(&directory.join(IMAGE), &seal, tree.leaves(), done)?;
+    Ok(seal)
+}
+
+fn verify_seal(path: &Path, keys: &KeySet, expect: &Expect) -> Result<Verified<Seal>> {
+    let bytes = read_seal(path)?;
+    keys.verify(Unverified(&bytes), expect)
+        .map_err(|refusal| Error::input(format!("verify {SEAL}"), refusal))
+}
+
+/// Reads a seal file, but no more of it than a seal may be long.
+pub fn read_seal(path: &Path) -> Result<Vec<u8>> {
+    read_at_most(path, SEAL_LIMIT)
+}
+
+/// The tree's size follows from the image's, which the seal vouches for.
+fn read_tree(path: &Path, seal: &Seal) -> Result<Vec<u8>> {
+    let geometry = Geometry::of_image(seal.image_size)
+        .map_err(|cause| Error::input(format!("verify {SEAL}"), cause))?;
+    read_at_most(path, geometry.tree_size() + 1)
+}
+
+fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let action = || format!("read {}", path.display());
+    let mut bytes = Vec::new();
+    File::open(path).attempt(action)?.take(limit).read_to_end(&mut bytes).attempt(action)?;
+    Ok(bytes)
+}
+
+fn verify_image(
+    path: &Path,
+    seal: &Seal,
+    leaves: &[Leaf],
+    done: impl Fn(u64) + Sync,
+) -> Result<()> {
+    let action = || format!("read {}", path.display());
+    let file = File::open(path).attempt(action)?;
+    check_size(file.metadata().attempt(action)?.len(), seal.image_size)?;
+    let hasher = LeafHasher::new(&seal.salt);
+    let runs = (0..).step_by(RUN).zip(leaves.chunks(RUN));
+    parallel::for_each(runs, Vec::new, |buffer, (first, leaves)| {
+        buffer.resize(leaves.len() * verity::BLOCK, 0);
+        file.read_exact_at(buffer, first * BLOCK).attempt(action)?;
+        check_blocks(&hasher, first, buffer, leaves)?;
+        done(leaves.len() as u64);
+        Ok(())
+    })
+}
+
+fn check_size(found: u64, sealed: u64) -> Result<()> {
+    match found == sealed {
+        true => Ok(()),
+        false => Err(bad_image(format!("{found} bytes long, the seal says {sealed}"))),
+    }
+}
+
+fn check_blocks(hasher: &LeafHasher, first: u64, bytes: &[u8], leaves: &[Leaf]) -> Result<()> {
+    let wrong =
+        bytes.as_chunks().0.iter().zip(leaves).position(|(b, leaf)| hasher.leaf(b) != *leaf);
+    match wrong {
+        None => Ok(()),
+        Some(at) => {
+            let block = first + at as u64;
+            Err(bad_image(format!("block {block} (byte {}) is not the sealed one", block * BLOCK)))
+        }
+    }
+}
+
+fn bad_image(cause: String) -> Error {
+    Error::input(format!("verify {IMAGE}"), cause)
+}

@@ -1,0 +1,106 @@
+//! Images that somebody made to hurt.
+
+use crate::written::image_bytes;
+use crate::zoo::{Random, Zoo};
+use pintle_image::erofs::format::{BLOCK, SUPER_OFFSET};
+use pintle_image::erofs::read::{Error, Image};
+use pintle_image::erofs::write::Layout;
+
+#[path = "../../../fuzz/fuzz_targets/image_erofs_read.rs"]
+mod target;
+
+/// Mutated images that are read. At 20 000 every field has been hit with every kind of value.
+const MUTATIONS: usize = 20_000;
+
+#[test]
+fn mutated_images_end_in_an_error_or_in_something_else() {
+    let good = small_image();
+    let all = target::check(&good);
+    assert_eq!(all, 1 + small_zoo().tree.walk().count());
+    let mut random = Random::new("mutations");
+    let mut damaged = 0;
+    for _ in 0..MUTATIONS {
+        let mut bytes = good.clone();
+        (0..=random.below(3)).for_each(|_| mutate(&mut bytes, &mut random));
+        damaged += usize::from(target::check(&bytes) != all);
+    }
+    // If hardly any did harm, the mutations would miss what they are for.
+    assert!(damaged > MUTATIONS / 20, "only {damaged} were noticed");
+}
+
+#[test]
+fn truncated_images_are_refused() {
+    let good = small_image();
+    for length in (0..good.len()).step_by(509) {
+        assert!(Image::open(&good[..length]).is_err(), "{length} bytes");
+    }
+}
+
+#[test]
+fn a_changed_superblock_is_noticed() {
+    let mut bytes = checked_image();
+    bytes[SUPER_OFFSET as usize + 48] ^= 1;
+    assert!(matches!(Image::open(&*bytes), Err(Error::Checksum { .. })));
+}
+
+#[test]
+fn a_directory_inside_itself_ends_the_walk() {
+    let mut zoo = Zoo::empty();
+    zoo.tree.make_directories(b"a/b").unwrap();
+    let mut bytes = unchecked(&zoo);
+    let root = Image::open(&*bytes).unwrap();
+    let (root_nid, inner) = (root.root(), root.walk().last().unwrap().unwrap().inode.nid);
+    replace(&mut bytes, &inner.0.to_le_bytes(), &root_nid.0.to_le_bytes());
+    let image = Image::open(&*bytes).unwrap();
+    let last = image.walk().last().unwrap();
+    assert!(last.unwrap_err().to_string().ends_with("is a directory with two names"));
+}
+
+/// One of each kind, in as few blocks as possible.
+fn small_zoo() -> Zoo {
+    let mut zoo = Zoo::empty();
+    zoo.small();
+    zoo
+}
+
+fn small_image() -> Vec<u8> {
+    unchecked(&small_zoo())
+}
+
+fn checked_image() -> Vec<u8> {
+    let zoo = small_zoo();
+    let layout = Layout::of(&zoo.tree, [7; 16]).unwrap();
+    image_bytes(&layout, &zoo.spool, layout.blocks())
+}
+
+/// An image without a superblock checksum, so that mutations get past it.
+fn unchecked(zoo: &Zoo) -> Vec<u8> {
+    let layout = Layout::of(&zoo.tree, [7; 16]).unwrap();
+    let mut bytes = image_bytes(&layout, &zoo.spool, layout.blocks());
+    bytes[SUPER_OFFSET as usize + 8] &= !1;
+    bytes
+}
+
+/// Replaces what stands once.
+fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+    let at: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(old)).collect();
+    at.into_iter().for_each(|at| bytes[at..at + new.len()].copy_from_slice(new));
+}
+
+/// Puts something where metadata stands: in the superblock or in the last blocks.
+fn mutate(bytes: &mut [u8], random: &mut Random) {
+    let superblock = random.below(8) == 0;
+    let (from, room) = match superblock {
+        true => (SUPER_OFFSET as usize, 128),
+        false => (bytes.len() - 3 * BLOCK as usize, 3 * BLOCK as usize),
+    };
+    let at = from + random.below(room);
+    let value = match random.below(4) {
+        0 => u64::MAX,
+        1 => 1 << random.below(64),
+        2 => random.below(5000) as u64,
+        _ => random.next(),
+    };
+    let length = [1, 2, 4, 8][random.below(4)].min(bytes.len() - at);
+    bytes[at..at + length].copy_from_slice(&value.to_le_bytes()[..length]);
+}

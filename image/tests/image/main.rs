@@ -1,0 +1,14 @@
+//! Images and releases against their own readers, against other projects' tools and against the
+//! running kernel. Needs root, for mounts, and Linux 6.12, for mounts of files.
+#![forbid(unsafe_code)]
+
+mod facts;
+mod written;
+mod zoo;
+
+mod accepted;
+mod canonical;
+mod extremes;
+mod hostile;
+mod mkfs;
+mod release;

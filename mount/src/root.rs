@@ -4,12 +4,14 @@ use crate::corruption::Corruption;
 use crate::error::{Cause, Error, Result};
 use crate::new_mount::{NewMount, Refused};
 use crate::{verity_dm, verity_fs};
+use pintle_sys::Purpose;
+use pintle_sys::dm::{Control, Removal};
 use pintle_verify::verity::Geometry;
 use pintle_verify::{Seal, Verified};
 use rustix::fd::OwnedFd;
 use rustix::fs::fstat;
 use rustix::io::Errno;
-use rustix::mount::MountAttrFlags;
+use rustix::mount::{MountAttrFlags, UnmountFlags, unmount};
 use std::path::Path;
 
 /// What checks the image's blocks as they are read.
@@ -32,6 +34,18 @@ pub enum Root {
     },
     /// Straight from the file.
     Fs,
+}
+
+impl Root {
+    /// Lets go of a root that is not to become the machine's after all.
+    pub fn unmount(&self, at: &Path) -> Result<()> {
+        unmount(at, UnmountFlags::DETACH).to("let go of an image")?;
+        match self {
+            Root::Dm { .. } => Control::open()?.remove(verity_dm::NAME, Removal::Deferred)?,
+            Root::Fs => {}
+        }
+        Ok(())
+    }
 }
 
 /// An image's descriptors and the seal that speaks of them.

@@ -16,8 +16,13 @@ use std::ffi::CStr;
 pub fn memory_copy() -> Result<OwnedFd> {
     let source = open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .to("open the running executable")?;
+    memory_copy_of(source.as_fd())
+}
+
+/// Copies an executable into sealed memory.
+pub fn memory_copy_of(source: BorrowedFd<'_>) -> Result<OwnedFd> {
     let copy = executable_memfd(c"pintle-init").to("make memory for the executable")?;
-    copy_all(source.as_fd(), copy.as_fd()).to("copy the executable into memory")?;
+    copy_all(source, copy.as_fd()).to("copy the executable into memory")?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     fcntl_add_seals(&copy, seals).to("seal the executable in memory")?;
     Ok(copy)

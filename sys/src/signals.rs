@@ -4,7 +4,7 @@
 
 use crate::{Error, Result};
 use nix::libc;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, kill, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
@@ -61,6 +61,13 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// SIGKILL for every process but PID 1 and the caller. Processes that cannot die yet can block it.
+pub fn kill_everything() -> Result<()> {
+    const EVERYTHING: nix::unistd::Pid = nix::unistd::Pid::from_raw(-1);
+    kill(EVERYTHING, nix::sys::signal::Signal::SIGKILL)
+        .map_err(|errno| failed("end all processes", errno))
 }
 
 /// Gives every signal its default disposition and unblocks all. What PID 1 blocks and ignores

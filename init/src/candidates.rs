@@ -1,0 +1,172 @@
+//! The entries, one after the other, until one boots.
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use pintle_config::{Boot, ModuleTable, Purpose, System, VerityWay};
+use pintle_mount::ext4::Verity;
+use pintle_mount::modules::Loader;
+use pintle_mount::{Root, Way, map_and_mount};
+use pintle_sys::watchdog::Watchdog;
+use pintle_update::{EntryFiles, EntryName, EntryState, Store, select};
+use pintle_verify::{Architecture, Expect, KeySet, Seal, Unverified, Verified};
+
+use crate::new_root::{self, NEW_ROOT};
+use crate::refusal::Refusal;
+use crate::report::{Event, Report};
+use crate::stages::{Failure, Settings};
+use crate::store;
+
+/// What stage 1 chooses from, and what it needs to try it.
+pub(crate) struct Candidates<'a> {
+    pub(crate) settings: Settings,
+    pub(crate) keys: &'a KeySet,
+    pub(crate) store: Store,
+    /// Whether the state file system can hold files that fs-verity seals.
+    pub(crate) verity: Verity,
+    pub(crate) table: &'a ModuleTable,
+    pub(crate) modules: Loader<'a>,
+    pub(crate) watchdog: Option<Watchdog>,
+    pub(crate) report: &'a mut Report,
+}
+
+/// An entry whose image is mounted on [`NEW_ROOT`], each block of it verified.
+pub(crate) struct Mounted {
+    pub(crate) entry: EntryName,
+    pub(crate) seal: Verified<Seal>,
+    pub(crate) root: Root,
+    /// What the image wants to run.
+    pub(crate) system: System,
+}
+
+/// Boots the first entry, in the store's order, that can be booted.
+pub(crate) fn boot_first_that_works(mut all: Candidates<'_>) -> Result<Infallible, Failure> {
+    let entries = all.entries()?;
+    for entry in &entries {
+        match all.try_entry(entry) {
+            Ok(mounted) => return new_root::enter(all, mounted),
+            Err(refusal) => all.refuse(entry, &refusal),
+        }
+    }
+    Err(Failure::NothingBoots { entries: entries.len() })
+}
+
+impl Candidates<'_> {
+    /// The entries in the order in which to try them; the one that the command line names comes first.
+    fn entries(&mut self) -> Result<Vec<EntryName>, Failure> {
+        let listing = self.store.entries().map_err(store::Error::from)?;
+        for name in &listing.unknown {
+            self.report.alert("images", &format!("{name:?} is not the name of an entry"));
+        }
+        let floor = self.store.floor().map_err(store::Error::from)?;
+        let mut entries = select(&listing.entries, floor);
+        if let Some(wanted) = &self.settings.overrides.entry {
+            entries.sort_by_key(|entry| !is_called(entry, wanted.as_str()));
+        }
+        Ok(entries)
+    }
+
+    fn try_entry(&mut self, entry: &EntryName) -> Result<Mounted, Refusal> {
+        let counted = self.count(entry)?;
+        self.announce(&counted);
+        let files = self.store.open_entry(&counted)?;
+        let seal = self.believe(&counted, &files)?;
+        let root = self.mount(files, &seal)?;
+        self.announce_root(&counted, &seal, &root);
+        let system =
+            new_root::read_system().inspect_err(|_| drop(root.unmount(Path::new(NEW_ROOT))))?;
+        self.note_running(&counted);
+        Ok(Mounted { entry: counted, seal, root, system })
+    }
+
+    /// Durably, before anything of the entry is used. Only a trial is refused for want of a counter: a good entry has
+    /// none, and a bad one is the last resort.
+    fn count(&mut self, entry: &EntryName) -> Result<EntryName, Refusal> {
+        match (self.store.count_try(entry), entry.state()) {
+            (Ok(counted), _) => Ok(counted),
+            (Err(cause), EntryState::Trial { .. }) => Err(Refusal::Uncounted(cause)),
+            (Err(cause), EntryState::Good | EntryState::Bad { .. } | EntryState::Rejected) => {
+                self.report.alert("boot counting", &cause.to_string());
+                Ok(entry.clone())
+            }
+        }
+    }
+
+    fn believe(&self, entry: &EntryName, files: &EntryFiles) -> Result<Verified<Seal>, Refusal> {
+        let expect = Expect {
+            image_id: Some(self.settings.boot.image_id.as_str().parse()?),
+            architecture: Some(Architecture::running()),
+            floor: self.store.floor()?,
+        };
+        let seal = self.keys.verify(Unverified(&files.seal), &expect)?;
+        match entry.agrees_with(&seal) {
+            true => Ok(seal),
+            false => Err(Refusal::OtherSeal { sequence: seal.sequence }),
+        }
+    }
+
+    /// The first way that this kernel and this state file system have.
+    fn mount(&mut self, files: EntryFiles, seal: &Verified<Seal>) -> Result<Root, Refusal> {
+        let mut refusal = Refusal::NoWay;
+        for way in ways(&self.settings.boot, self.verity) {
+            self.load_for(purpose(way));
+            let (image, tree) = (files.image.try_clone()?, files.tree.try_clone()?);
+            match map_and_mount(image, tree, seal, way, Path::new(NEW_ROOT)) {
+                Err(cause @ pintle_mount::Error::Unsupported(_)) => refusal = cause.into(),
+                outcome => return Ok(outcome?),
+            }
+        }
+        Err(refusal)
+    }
+
+    /// Loads the modules that the boot needs from here on.
+    pub(crate) fn load_for(&mut self, purpose: Purpose) {
+        self.table.roots(purpose).for_each(|position| self.modules.load(position));
+    }
+
+    /// Without the mark, an entry that hangs is not told from one that was switched off.
+    fn note_running(&mut self, entry: &EntryName) {
+        if let Err(cause) = self.store.mark_running(entry) {
+            self.report.alert("boot counting", &cause.to_string());
+        }
+    }
+
+    fn announce(&mut self, entry: &EntryName) {
+        let state = new_root::state_word(entry.state());
+        self.report.event(&Event::EntryChosen { entry: &entry.to_string(), state });
+    }
+
+    fn announce_root(&mut self, entry: &EntryName, seal: &Seal, root: &Root) {
+        self.report.event(&Event::RootMounted {
+            entry: &entry.to_string(),
+            verity: new_root::way_word(root),
+            root_hash: &seal.root_hash.hex(),
+        });
+    }
+
+    fn refuse(&mut self, entry: &EntryName, refusal: &Refusal) {
+        let (entry, reason) = (entry.to_string(), refusal.to_string());
+        self.report.event(&Event::EntryRefused { entry: &entry, reason: &reason });
+    }
+}
+
+/// By name without boot counters.
+fn is_called(entry: &EntryName, name: &str) -> bool {
+    entry.to_string().split('+').next() == Some(name)
+}
+
+fn purpose(way: Way) -> Purpose {
+    match way {
+        Way::Dm => Purpose::Dm,
+        Way::Fs => Purpose::Fs,
+    }
+}
+
+/// In the order in which to try them.
+fn ways(boot: &Boot, verity: Verity) -> Vec<Way> {
+    match (boot.verity, verity) {
+        (VerityWay::Dm, _) | (VerityWay::Auto, Verity::Off) => vec![Way::Dm],
+        (VerityWay::Fs, _) => vec![Way::Fs],
+        (VerityWay::Auto, Verity::On) => vec![Way::Fs, Way::Dm],
+    }
+}

@@ -1,0 +1,179 @@
+//! `pintlectl`: the same binary by another name. It reads what PID 1 writes to `/run`, works on the store as `pintle-store`
+//! does, and asks PID 1 to go down by a signal.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use pintle_update::{EntryName, EntryState};
+use rustix::process::{Pid, kill_process};
+
+use crate::power::How;
+use crate::status::Status;
+use crate::store::{self, Machine};
+
+const HELP: &str = "\
+pintlectl: see and steer this machine
+
+Usage: pintlectl COMMAND
+
+Commands:
+  status [--json]   what runs, whether it is healthy, and its services
+  list [--json]     the installed entries, and which of them boots next
+  reboot            stop the services, unmount everything, boot again
+  poweroff          the same, then switch off
+  halt              the same, then stand still
+  help              this text
+
+Exit status: 0 done, 1 it could not be done, 2 the command line is not understood.
+";
+
+/// How output is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// What keeps a command from being carried out.
+enum Failure {
+    Usage(String),
+    Cause(String),
+}
+
+/// Carries out the command line.
+pub(crate) fn run(arguments: &[String]) -> ExitCode {
+    match command(arguments).and_then(|text| print(&text)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(text)) => complain(&format!("{text}\n\n{HELP}"), 2),
+        Err(Failure::Cause(text)) => complain(&format!("{text}\n"), 1),
+    }
+}
+
+fn command(arguments: &[String]) -> Result<String, Failure> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *words.as_slice() {
+        ["status"] => status(Format::Table),
+        ["status", "--json"] => status(Format::Json),
+        ["list"] => list(Format::Table),
+        ["list", "--json"] => list(Format::Json),
+        ["reboot"] => ask(How::Reboot),
+        ["poweroff"] => ask(How::PowerOff),
+        ["halt"] => ask(How::Halt),
+        ["help" | "--help" | "-h"] => Ok(HELP.to_owned()),
+        [] => Err(Failure::Usage("pintlectl: expected a command".to_owned())),
+        [word, ..] => Err(Failure::Usage(format!("pintlectl: did not expect \"{word}\""))),
+    }
+}
+
+fn status(format: Format) -> Result<String, Failure> {
+    let status = Status::read().map_err(|cause| {
+        Failure::Cause(format!("cannot read the machine's status: {cause}; is pintle-init PID 1?"))
+    })?;
+    match format {
+        Format::Json => json(&status),
+        Format::Table => Ok(status_table(&status)),
+    }
+}
+
+fn status_table(status: &Status) -> String {
+    let mut text = format!(
+        "image    {}  (entry {})\nverified by {}, root hash {}\nhealth   {}\n\nSERVICE                   STATE\n",
+        status.version, status.entry, status.verity, status.root_hash, status.health
+    );
+    for service in &status.services {
+        // Writing to a String cannot fail.
+        writeln!(text, "{:<25} {}", service.name, service.state).unwrap_or_default();
+    }
+    text
+}
+
+#[derive(serde::Serialize)]
+struct Listed {
+    entry: String,
+    sequence: u64,
+    version: String,
+    state: &'static str,
+    running: &'static str,
+    next: &'static str,
+}
+
+fn list(format: Format) -> Result<String, Failure> {
+    let machine = Machine::here()?;
+    let entries = machine.store.entries()?.entries;
+    let order = pintle_update::select(&entries, machine.store.floor()?);
+    let next = order.first();
+    let listed: Vec<_> =
+        order.iter().map(|entry| Listed::of(entry, &machine.running, next)).collect();
+    match format {
+        Format::Json => json(&listed),
+        Format::Table => Ok(list_table(&listed)),
+    }
+}
+
+impl Listed {
+    fn of(entry: &EntryName, running: &str, next: Option<&EntryName>) -> Self {
+        let yes = |condition: bool| if condition { "yes" } else { "no" };
+        Self {
+            entry: entry.to_string(),
+            sequence: entry.sequence(),
+            version: entry.version().to_string(),
+            state: state_word(entry.state()),
+            running: yes(same_entry(&entry.to_string(), running)),
+            next: yes(Some(entry) == next),
+        }
+    }
+}
+
+/// An entry is the same whatever its counters say.
+fn same_entry(one: &str, other: &str) -> bool {
+    let name = |entry: &str| entry.split('+').next().map(str::to_owned);
+    name(one) == name(other)
+}
+
+fn state_word(state: EntryState) -> &'static str {
+    match state {
+        EntryState::Good => "good",
+        EntryState::Trial { .. } => "trial",
+        EntryState::Bad { .. } => "bad",
+        EntryState::Rejected => "rejected",
+    }
+}
+
+fn list_table(listed: &[Listed]) -> String {
+    let mut text = format!("{:<40} {:<9} {:<8} {}\n", "ENTRY", "STATE", "RUNNING", "BOOTS NEXT");
+    for row in listed {
+        writeln!(text, "{:<40} {:<9} {:<8} {}", row.entry, row.state, row.running, row.next)
+            .unwrap_or_default();
+    }
+    text
+}
+
+fn ask(how: How) -> Result<String, Failure> {
+    let init = Pid::INIT;
+    kill_process(init, how.signal())
+        .map_err(|errno| Failure::Cause(format!("cannot signal PID 1: {errno}")))?;
+    Ok(String::new())
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    let text = serde_json::to_string_pretty(value);
+    text.map(|text| text + "\n").map_err(|cause| Failure::Cause(cause.to_string()))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let written = io::stdout().write_all(text.as_bytes());
+    written.map_err(|cause| Failure::Cause(format!("cannot write to standard output: {cause}")))
+}
+
+fn complain(text: &str, status: u8) -> ExitCode {
+    // With standard error gone too, the exit status still tells.
+    io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+    ExitCode::from(status)
+}
+
+impl<E: Into<store::Error>> From<E> for Failure {
+    fn from(cause: E) -> Self {
+        Failure::Cause(format!("pintlectl: {}", cause.into()))
+    }
+}

@@ -1,0 +1,392 @@
+//! Stage 2: the one loop of PID 1.
+//!
+//! It waits for signals, for what services say, for the kernel's word on corrupt blocks, and for the next deadline; then it
+//! carries each to the pure part that decides ([`supervise`](crate::supervise), [`health`](crate::health)) and does what was
+//! decided. It never waits for anything else: what may block is a [`Job`](crate::jobs::Job).
+
+use pintle_config::{Boot, OnCorruption, System, Watchdog as WatchdogPolicy};
+use pintle_mount::corruption::Corruption;
+use pintle_sys::watchdog::Watchdog;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{WaitOptions, WaitStatus, wait};
+use rustix::time::Timespec;
+
+use crate::clock;
+use crate::ground;
+use crate::handover::Handover;
+use crate::health::{Health, Reason, judge};
+use crate::jobs::{Job, Task};
+use crate::power::{self, How};
+use crate::report::{Event, Report};
+use crate::senses::Senses;
+use crate::status::{self, Status};
+use crate::supervise::Services;
+use crate::supervise::machine::{Millis, Outcome};
+
+/// What `pintle build` compiled from the image's configuration.
+const SYSTEM: &str = "/usr/lib/pintle/system.bin";
+
+/// An entry that has been healthy for so long is forgiven its unclean ends.
+const SETTLED_AFTER: Millis = 10 * 60 * 1000;
+
+/// The machine while it runs.
+pub(crate) struct Stage2 {
+    handover: Handover,
+    boot: Boot,
+    system: Timeouts,
+    services: Services,
+    health: Health,
+    phase: Phase,
+    job: Option<Job>,
+    settle_at: Option<Millis>,
+    senses: Senses,
+    /// With the pause after which it wants to be fed again.
+    watchdog: Option<(Watchdog, Millis)>,
+    report: Report,
+    status: Option<Status>,
+}
+
+struct Timeouts {
+    shutdown: Millis,
+}
+
+/// How far the machine is on its way down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// The entry is being put on trial again, because it is to blame; the shutdown follows.
+    Blaming,
+    Stopping {
+        how: How,
+        deadline: Millis,
+    },
+    /// All services have ended; the clean shutdown is being noted.
+    Noting {
+        how: How,
+    },
+}
+
+/// What stage 2 runs on.
+pub(crate) struct Life {
+    pub(crate) handover: Handover,
+    pub(crate) boot: Boot,
+    pub(crate) system: System,
+}
+
+/// Runs the services until the machine goes down.
+pub(crate) fn run(life: Life) -> ! {
+    let mut report = Report::open();
+    connect(&life, &mut report);
+    ground::prepare(&life.system, &mut report);
+    let mut machine = Stage2::new(life, report);
+    machine.announce();
+    loop {
+        machine.turn();
+        machine.wait();
+    }
+}
+
+/// Goes on where stage 1, or a life of PID 1 that ended, has left off.
+pub(crate) fn resume() -> ! {
+    match Life::found() {
+        Ok(life) => run(life),
+        Err(cause) => {
+            Report::open().alert("stage 2", &cause.to_string());
+            power::reset(How::Reboot)
+        }
+    }
+}
+
+impl Life {
+    fn found() -> Result<Self, Box<dyn std::error::Error>> {
+        let handover = Handover::read()?;
+        let boot = Boot::from_bytes(&handover.boot)?;
+        let system = System::from_bytes(&std::fs::read(SYSTEM)?)?;
+        Ok(Self { handover, boot, system })
+    }
+}
+
+fn connect(life: &Life, report: &mut Report) {
+    if let Some(port) = &life.boot.report {
+        report.connect(port.as_str(), life.handover.report_sent);
+    }
+}
+
+impl Stage2 {
+    fn new(life: Life, mut report: Report) -> Self {
+        let Life { handover, boot, system } = life;
+        let deadline = clock::milliseconds().saturating_add(boot.health_timeout(&system).get());
+        Self {
+            senses: Senses::open(&mut report),
+            watchdog: open_watchdog(&boot, &mut report),
+            system: Timeouts { shutdown: system.shutdown_timeout.get() },
+            services: Services::new(system),
+            health: Health::Pending { deadline },
+            phase: Phase::Running,
+            job: None,
+            settle_at: None,
+            handover,
+            boot,
+            report,
+            status: None,
+        }
+    }
+
+    fn announce(&mut self) {
+        let memory_available = status::memory_available();
+        let services = self.services.len();
+        let entry = &self.handover.entry;
+        self.report.event(&Event::Running { entry, services, memory_available });
+    }
+
+    /// Everything that is due now.
+    fn turn(&mut self) {
+        let now = clock::milliseconds();
+        self.hear(now);
+        self.services.advance(now, &mut self.report);
+        self.expire_job(now);
+        match self.phase {
+            Phase::Running => self.watch_health(now),
+            Phase::Blaming => {}
+            Phase::Stopping { how, deadline } => self.stop(how, deadline, now),
+            Phase::Noting { how } => self.go_down_when_noted(how),
+        }
+        self.feed_watchdog();
+        self.report.send();
+        self.write_status();
+    }
+
+    /// `/run` is memory: a change costs no disk, and none is made where nothing has changed.
+    fn write_status(&mut self) {
+        let status = Status::of(&self.handover, self.health, self.services.listing());
+        if self.status.as_ref() != Some(&status) && status.write().is_ok() {
+            self.status = Some(status);
+        }
+    }
+
+    /// Takes in what the world has said since the last turn.
+    fn hear(&mut self, now: Millis) {
+        for name in self.senses.ready_services() {
+            self.services.said_ready(&name);
+        }
+        self.services.hear_execs(&mut self.report);
+        self.reap(now);
+        for corruption in self.senses.corruption() {
+            self.react(&corruption, now);
+        }
+        if let Some(how) = self.senses.shutdown_request() {
+            self.begin_shutdown(how, now);
+        }
+    }
+
+    /// Reaps every child that has ended, orphans too.
+    fn reap(&mut self, now: Millis) {
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            let outcome = outcome(status);
+            self.services.exited(pid, outcome, now);
+            if self.job.as_ref().is_some_and(|job| job.pid == pid) {
+                self.finish_job(outcome, now);
+            }
+        }
+    }
+
+    fn watch_health(&mut self, now: Millis) {
+        self.services.check_health(now, &mut self.report);
+        let before = self.health;
+        self.health = judge(before, self.services.essential(), now);
+        match (before, self.health) {
+            (Health::Pending { .. }, Health::Healthy) => self.become_healthy(now),
+            (_, Health::Unhealthy(reason)) => self.leave(reason, now),
+            _ => self.settle(now),
+        }
+    }
+
+    fn become_healthy(&mut self, now: Millis) {
+        self.report.event(&Event::Healthy { entry: &self.handover.entry });
+        self.settle_at = Some(now.saturating_add(SETTLED_AFTER));
+        self.start(Task::Bless, now);
+    }
+
+    fn settle(&mut self, now: Millis) {
+        if self.job.is_none() && self.settle_at.is_some_and(|at| at <= now) {
+            self.settle_at = None;
+            self.start(Task::Settle, now);
+        }
+    }
+
+    /// The entry is not healthy: it is put on trial again, and the next boot decides.
+    fn leave(&mut self, reason: Reason, now: Millis) {
+        let reason = match reason {
+            Reason::TooLate => "not all that is essential was ready in time".to_owned(),
+            Reason::Lost(index) => format!("service {} has failed", self.services.name(index)),
+        };
+        self.report.event(&Event::Unhealthy { entry: &self.handover.entry, reason: &reason });
+        self.blame(now);
+    }
+
+    fn blame(&mut self, now: Millis) {
+        self.phase = Phase::Blaming;
+        self.start(Task::Demote, now);
+    }
+
+    fn react(&mut self, corruption: &Corruption, now: Millis) {
+        let policy = self.boot.on_corruption;
+        let reaction = policy.as_str();
+        self.report.event(&Event::Corruption { source: &corruption.to_string(), reaction });
+        match policy {
+            OnCorruption::Alert => {}
+            OnCorruption::RestartService => self.services.restart_running(),
+            OnCorruption::Reboot if self.phase == Phase::Running => self.blame(now),
+            OnCorruption::Reboot => {}
+            OnCorruption::Stop => self.begin_shutdown(How::PowerOff, now),
+        }
+    }
+
+    fn begin_shutdown(&mut self, how: How, now: Millis) {
+        if matches!(self.phase, Phase::Stopping { .. } | Phase::Noting { .. }) {
+            return;
+        }
+        self.report.event(&Event::ShuttingDown { how: how.word() });
+        self.services.want_nothing();
+        let deadline = now.saturating_add(self.system.shutdown);
+        self.phase = Phase::Stopping { how, deadline };
+    }
+
+    fn stop(&mut self, how: How, deadline: Millis, now: Millis) {
+        let services_left = self.services.stop_what_may(now, &mut self.report);
+        if services_left > 0 && now < deadline {
+            return;
+        }
+        self.report.event(&Event::Unmounting { services_left });
+        self.phase = Phase::Noting { how };
+        match self.health {
+            Health::Unhealthy(_) => {}
+            Health::Pending { .. } | Health::Healthy => self.start(Task::Clean, now),
+        }
+    }
+
+    fn go_down_when_noted(&mut self, how: How) {
+        if self.job.is_none() {
+            let watchdog = self.watchdog.take().map(|(watchdog, _)| watchdog);
+            power::go_down(how, watchdog, &mut self.report);
+        }
+    }
+
+    /// Starts a job; without one its end is taken to have come, and to have been a failure.
+    fn start(&mut self, task: Task, now: Millis) {
+        match Job::start(task, &self.handover.entry, now) {
+            Ok(job) => self.job = Some(job),
+            Err(error) => {
+                self.report.alert(task.word(), &error.to_string());
+                self.follow(task, now);
+            }
+        }
+    }
+
+    fn finish_job(&mut self, outcome: Outcome, now: Millis) {
+        let Some(job) = self.job.take() else { return };
+        match outcome {
+            Outcome::Success => self.done(job.task),
+            Outcome::Failure => {
+                self.report.alert(job.task.word(), "the store could not be changed")
+            }
+        }
+        self.follow(job.task, now);
+    }
+
+    fn done(&mut self, task: Task) {
+        let entry = &self.handover.entry;
+        match task {
+            Task::Bless => self.report.event(&Event::Blessed { entry }),
+            Task::Demote => {
+                self.report.event(&Event::EntryDemoted { entry, reason: "it failed while it ran" });
+            }
+            Task::Settle | Task::Clean => {}
+        }
+    }
+
+    /// What comes after a job, whether it succeeded or not.
+    fn follow(&mut self, task: Task, now: Millis) {
+        match task {
+            Task::Demote => self.begin_shutdown(How::Reboot, now),
+            Task::Bless | Task::Settle | Task::Clean => {}
+        }
+    }
+
+    fn expire_job(&mut self, now: Millis) {
+        if let Some(job) = self.job.take_if(|job| job.deadline <= now) {
+            job.give_up();
+            self.report.alert(job.task.word(), "the store does not answer");
+            self.follow(job.task, now);
+        }
+    }
+
+    fn feed_watchdog(&mut self) {
+        let Some((watchdog, _)) = &self.watchdog else { return };
+        if let Err(error) = watchdog.keep_alive() {
+            self.report.alert("watchdog", &error.to_string());
+        }
+    }
+
+    /// Sleeps until something happens or is due.
+    fn wait(&mut self) {
+        let timeout = self.timeout();
+        let pipes: Vec<_> = self.services.exec_pipes().collect();
+        let mut ready: Vec<_> =
+            self.senses.descriptors().into_iter().chain(pipes).map(poll_in).collect();
+        // Interrupted or failed, the next turn looks at everything anyway.
+        poll(&mut ready, timeout.as_ref()).unwrap_or_default();
+    }
+
+    fn timeout(&self) -> Option<Timespec> {
+        let now = clock::milliseconds();
+        let next = [
+            self.services.deadline(),
+            self.job.as_ref().map(|job| job.deadline),
+            self.watchdog.as_ref().map(|(_, pause)| now.saturating_add(*pause)),
+            self.phase_deadline(),
+        ];
+        let at = next.into_iter().flatten().min()?;
+        let milliseconds = at.saturating_sub(now);
+        Some(Timespec {
+            tv_sec: i64::try_from(milliseconds / 1000).unwrap_or(i64::MAX),
+            tv_nsec: i64::try_from(milliseconds % 1000).unwrap_or(0) * 1_000_000,
+        })
+    }
+
+    fn phase_deadline(&self) -> Option<Millis> {
+        match (self.phase, self.health) {
+            (Phase::Stopping { deadline, .. }, _) => Some(deadline),
+            (Phase::Running, Health::Pending { deadline }) => {
+                Some(deadline.min(self.services.health_deadline().unwrap_or(deadline)))
+            }
+            (Phase::Running, Health::Healthy) => self.settle_at,
+            (Phase::Running | Phase::Blaming | Phase::Noting { .. }, _) => None,
+        }
+    }
+}
+
+fn poll_in(fd: rustix::fd::BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(fd, PollFlags::IN)
+}
+
+fn outcome(status: WaitStatus) -> Outcome {
+    match status.exit_status() {
+        Some(0) => Outcome::Success,
+        Some(_) | None => Outcome::Failure,
+    }
+}
+
+/// Stage 1 has started the watchdog, where there is one; from here on this loop keeps it quiet.
+fn open_watchdog(boot: &Boot, report: &mut Report) -> Option<(Watchdog, Millis)> {
+    let WatchdogPolicy::After(timeout) = boot.watchdog else { return None };
+    let watchdog = Watchdog::open().ok()?;
+    let seconds = u16::try_from(timeout.seconds()).unwrap_or(u16::MAX);
+    match watchdog.set_timeout(seconds) {
+        Ok(actual) => Some((watchdog, Millis::from(actual).saturating_mul(1000) / 2)),
+        Err(error) => {
+            report.alert("watchdog", &error.to_string());
+            Some((watchdog, timeout.get() / 2))
+        }
+    }
+}

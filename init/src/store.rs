@@ -1,0 +1,136 @@
+//! The child that works on the store for PID 1, and for `pintlectl install`: it may block, and it may die.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use pintle_config::Boot;
+use pintle_update::{EntryName, Store, Tries};
+use pintle_verify::{Architecture, Expect, KeySet, Refusal, Seal, Unverified, Verified};
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags, open};
+
+use crate::handover::{self, Handover};
+use crate::jobs::Task;
+
+/// Where stage 1 mounts the state file system; it moves along with `/run`.
+pub(crate) const STATE: &str = "/run/pintle/state";
+
+/// Where stage 1 leaves the keys that it trusts, for what is installed later.
+pub(crate) const KEYS: &str = "/run/pintle/keys.bin";
+
+/// Why the store is as it was.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// The command line names no task or no entry.
+    Usage,
+    /// A file that does not open or is not what it should be.
+    File { path: String, cause: io::Error },
+    /// The keys are none.
+    Keys(pintle_verify::Error),
+    /// What stage 1 left is not readable.
+    Handover(handover::Error),
+    /// The configuration in it is not either.
+    Config(pintle_config::Error),
+    /// The seal is not believed.
+    Refused(Refusal),
+    /// The store's own.
+    Store(pintle_update::Error),
+}
+
+/// Does the task that the command line names.
+pub(crate) fn work(arguments: &[String]) -> Result<(), Error> {
+    let [task, entry] = arguments else { return Err(Error::Usage) };
+    let task = Task::from_word(task).ok_or(Error::Usage)?;
+    let entry: EntryName = entry.parse()?;
+    let machine = Machine::here()?;
+    match task {
+        Task::Bless => machine.bless(&entry),
+        Task::Demote => Ok(machine.store.demote(&entry).map(drop)?),
+        Task::Settle => Ok(machine.store.mark_settled().map(drop)?),
+        Task::Clean => Ok(machine.store.mark_clean().map(drop)?),
+    }
+}
+
+/// The store of the running machine, and what it believes.
+pub(crate) struct Machine {
+    pub(crate) store: Store,
+    pub(crate) boot: Boot,
+    pub(crate) running: String,
+    keys: KeySet,
+}
+
+impl Machine {
+    /// The machine that this runs on.
+    pub(crate) fn here() -> Result<Self, Error> {
+        let handover = Handover::read()?;
+        let boot = Boot::from_bytes(&handover.boot)?;
+        let keys = fs::read(KEYS).map_err(|cause| file(KEYS, cause))?;
+        let tries = u8::try_from(boot.tries.get()).unwrap_or_default();
+        let store = Store::open(rustix::fd::AsFd::as_fd(&open_directory(Path::new(STATE))?))?;
+        Ok(Self {
+            store: store.with_tries(Tries::try_from(tries)?),
+            keys: KeySet::from_bytes(&keys)?,
+            running: handover.entry,
+            boot,
+        })
+    }
+
+    /// Believes a seal for this machine, or says why not.
+    pub(crate) fn verify(&self, seal: &[u8]) -> Result<Verified<Seal>, Error> {
+        let expect = Expect {
+            image_id: Some(self.boot.image_id.as_str().parse()?),
+            architecture: Some(Architecture::running()),
+            floor: self.store.floor()?,
+        };
+        self.keys.verify(Unverified(seal), &expect).map_err(Error::Refused)
+    }
+
+    fn bless(&self, entry: &EntryName) -> Result<(), Error> {
+        let seal = self.store.open_entry(entry)?.seal;
+        Ok(self.store.bless(entry, &self.verify(&seal)?).map(drop)?)
+    }
+}
+
+/// Opens a directory for walking only.
+pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty())
+        .map_err(|errno| file(&path.display().to_string(), errno.into()))
+}
+
+fn file(path: &str, cause: io::Error) -> Error {
+    Error::File { path: path.to_owned(), cause }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage => f.write_str("expected a task and an entry"),
+            Self::File { path, cause } => write!(f, "cannot open {path}: {cause}"),
+            Self::Keys(cause) => cause.fmt(f),
+            Self::Handover(cause) => cause.fmt(f),
+            Self::Config(cause) => cause.fmt(f),
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Store(cause) => cause.fmt(f),
+        }
+    }
+}
+
+macro_rules! from {
+    ($($variant:ident($type:ty)),+) => { $(
+        impl From<$type> for Error {
+            fn from(cause: $type) -> Self {
+                Self::$variant(cause)
+            }
+        }
+    )+ };
+}
+
+from!(
+    Keys(pintle_verify::Error),
+    Handover(handover::Error),
+    Config(pintle_config::Error),
+    Store(pintle_update::Error)
+);

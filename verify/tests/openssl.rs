@@ -84,13 +84,14 @@ fn what_is_no_ed25519_key_is_refused_with_a_reason() {
     let private = write(&dir, "key.pem", key(1).to_pem().unwrap().as_bytes());
     let locked = run("openssl", &["pkcs8", "-topk8", "-in", &private, "-passout", "pass:secret"]);
     let public = key(1).public().to_pem().unwrap();
-    let huge = "-".repeat(4097);
+    let huge = format!("{}\n{}", "#".repeat(4096), *key(1).to_pem().unwrap());
     for text in [&fs::read_to_string(&rsa).unwrap(), &x25519, &locked, &public, &huge, ""] {
         let error = SigningKey::from_pem(text).unwrap_err();
         assert!(error.to_string().starts_with("cannot read private key from PEM: "), "{error}");
     }
+    let huge_public = format!("{}\n{public}", "#".repeat(4096));
     let rsa_public = run("openssl", &["pkey", "-in", &rsa, "-pubout"]);
-    for text in [&rsa_public, &*key(1).to_pem().unwrap(), &huge, ""] {
+    for text in [&rsa_public, &*key(1).to_pem().unwrap(), &huge_public, ""] {
         let error = PublicKey::from_pem(text).unwrap_err();
         assert!(error.to_string().starts_with("cannot read public key from PEM: "), "{error}");
     }

@@ -259,3 +259,20 @@ impl Boot {
 }
 
 const FORMAT: Format = Format { what: "boot.bin", version: 1, bytes_max: Boot::BYTES_MAX };
+
+#[cfg(all(test, feature = "compile"))]
+mod tests {
+    use super::*;
+    use crate::compile;
+
+    #[test]
+    fn a_recovery_shell_on_a_locked_machine_is_neither_written_nor_read() {
+        let locked = compile::boot("boot.toml", "image-id = \"x\"").unwrap();
+        let shell = Boot { recovery: Recovery::Shell, ..locked };
+        let read = Boot::from_bytes(&wire::encode(&FORMAT, &shell).unwrap());
+        let refused = FORMAT.contradiction("a locked machine gives no recovery shell");
+        assert_eq!((shell.to_bytes(), read), (Err(refused.clone()), Err(refused)));
+        let unlocked = Boot { lock: Lock::Unlocked, ..shell };
+        assert!(unlocked.to_bytes().is_ok());
+    }
+}

@@ -285,3 +285,136 @@ fn unquote_value(value: &[u8]) -> &[u8] {
 fn is_space(b: u8) -> bool {
     matches!(b, b'\t'..=b'\r' | b' ' | 0xa0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Word = (&'static str, Option<&'static str>);
+
+    fn words(cmdline: &[u8]) -> Vec<(String, Option<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        parameters(cmdline).map(|p| (text(p.name), p.value.map(text))).collect()
+    }
+
+    /// What `next_arg` of Linux 6.12 makes of the same bytes.
+    #[test]
+    fn words_are_split_and_quoted_as_the_kernel_does_it() {
+        let cases: [(&str, &[Word]); 16] = [
+            ("", &[]),
+            (" \t\n ", &[]),
+            ("quiet a=1  b=2\n", &[("quiet", None), ("a", Some("1")), ("b", Some("2"))]),
+            ("a=\"x y\" b", &[("a", Some("x y")), ("b", None)]),
+            ("\"a=x y\" b", &[("a", Some("x y")), ("b", None)]),
+            ("a=x\" \"y", &[("a", Some("x\" \"y"))]),
+            ("a=\"x\"y", &[("a", Some("x\"y"))]),
+            ("a=\"x y", &[("a", Some("x y"))]),
+            ("a=\"", &[("a", Some(""))]),
+            ("\"a b\"", &[("a b", None)]),
+            ("a=", &[("a", Some(""))]),
+            ("a==b=c", &[("a", Some("=b=c"))]),
+            ("=a=b", &[("=a", Some("b"))]),
+            ("a -- b=1", &[("a", None)]),
+            ("a--b --c", &[("a--b", None), ("--c", None)]),
+            ("a\"b=c d\"e", &[("a\"b", Some("c d\"e"))]),
+        ];
+        for (cmdline, expected) in cases {
+            let expected: Vec<_> =
+                expected.iter().map(|(n, v)| ((*n).to_owned(), v.map(str::to_owned))).collect();
+            assert_eq!(words(cmdline.as_bytes()), expected, "{cmdline:?}");
+        }
+        assert_eq!(words(b"a\xa0b"), [("a".to_owned(), None), ("b".to_owned(), None)]);
+    }
+
+    fn complaints(cmdline: &str, lock: Lock) -> Vec<String> {
+        parse(cmdline.as_bytes(), lock).1.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn foreign_parameters_are_not_looked_at() {
+        let cmdline = b"root=/dev/vda pintle pintl.verity=dm \xff=1 quiet pintleverity=dm";
+        assert_eq!(parse(cmdline, Lock::Unlocked), (Overrides::default(), vec![]));
+    }
+
+    #[test]
+    fn dashes_are_underscores_and_the_last_of_several_holds() {
+        let cmdline = b"pintle.state-timeout=5s pintle.state_timeout=7s pintle.state_timeout=x";
+        let (overrides, complaints) = parse(cmdline, Lock::Locked);
+        assert_eq!(overrides.state_timeout, StateTimeout::new(7000));
+        assert_eq!(complaints.len(), 1);
+    }
+
+    #[test]
+    fn what_does_not_hold_is_reported() {
+        let cases = [
+            ("pintle.colour=1", "ignoring pintle.colour: there is no such option"),
+            ("pintle.=1", "ignoring pintle.: there is no such option"),
+            ("pintle.\x1b[2J=1", "ignoring pintle.\\u{1b}[2J: there is no such option"),
+            (
+                "pintle.verity=none",
+                "ignoring pintle.verity: found \"none\", expected \"auto\", \"dm\" or \"fs\"",
+            ),
+            (
+                "pintle.verity",
+                "ignoring pintle.verity: found no value, expected \"auto\", \"dm\" or \"fs\"",
+            ),
+        ];
+        for (cmdline, complaint) in cases {
+            assert_eq!(complaints(cmdline, Lock::Unlocked), [complaint]);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_a_wrong_value() {
+        let (overrides, complaints) = parse(b"pintle.state=LABEL=\xff", Lock::Unlocked);
+        assert_eq!(overrides, Overrides::default());
+        assert!(matches!(&complaints[..], [Complaint::Wrong { option: "state", .. }]));
+    }
+
+    /// A value that each option accepts.
+    const SAMPLES: [(&str, &str); 11] = [
+        ("verity", "dm"),
+        ("state", "LABEL=other"),
+        ("state_timeout", "1s"),
+        ("entry", "42_1.4.0"),
+        ("etc", "transient"),
+        ("recovery", "shell"),
+        ("corruption", "alert"),
+        ("watchdog", "off"),
+        ("report", "other.port"),
+        ("log", "trace"),
+        ("shell", "stage1"),
+    ];
+
+    #[test]
+    fn a_locked_machine_ignores_and_reports_each_option_that_weakens() {
+        assert!(OPTIONS.iter().map(|option| option.name).eq(SAMPLES.map(|(name, _)| name)));
+        for (option, (name, value)) in OPTIONS.iter().zip(SAMPLES) {
+            let cmdline = format!("{PREFIX}{name}={value}");
+            let (unlocked, none) = parse(cmdline.as_bytes(), Lock::Unlocked);
+            assert_eq!((unlocked == Overrides::default(), none), (false, vec![]), "{name}");
+            let locked = match option.weakens {
+                Weakens::Yes => (Overrides::default(), vec![Complaint::Locked { option: name }]),
+                Weakens::No => (unlocked, vec![]),
+            };
+            assert_eq!(parse(cmdline.as_bytes(), Lock::Locked), locked, "{name}");
+        }
+    }
+
+    /// The golden list: an option may leave it only with a reason in its documentation.
+    #[test]
+    fn these_options_weaken() {
+        let weakens = OPTIONS.iter().filter(|option| option.weakens == Weakens::Yes);
+        let expected = ["state", "entry", "etc", "recovery", "corruption", "watchdog", "shell"];
+        assert!(weakens.map(|option| option.name).eq(expected));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_read_up_to_the_limit() {
+        let filler = "x".repeat(BYTES_MAX);
+        let (overrides, complaints) =
+            parse(format!("pintle.log=debug {filler} pintle.verity=dm").as_bytes(), Lock::Locked);
+        assert_eq!((overrides.log, overrides.verity), (Some(LogLevel::Debug), None));
+        assert!(matches!(complaints[..], [Complaint::TooLong { .. }]));
+    }
+}

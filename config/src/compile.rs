@@ -97,13 +97,13 @@ fn parse<'a>(layers: &[&[File<'a>]], cx: &mut Context<'_>) -> Vec<Vec<Document<'
 
 /// Reads all services, so that every mistake is reported.
 fn read_services(tables: &Tables<'_>, cx: &mut Context<'_>) -> Option<Vec<Service>> {
-    cx.services = tables.services.iter().map(|(name, _)| (*name).to_owned()).collect();
     if let Some((_, section)) = tables.services.get(System::SERVICES_MAX) {
         let found = format!("{} services", tables.services.len());
         let expected = format!("at most {}", System::SERVICES_MAX);
         cx.report(Mistake::at(section.heading, found, expected));
         return None;
     }
+    cx.services = tables.services.iter().map(|(name, _)| (*name).to_owned()).collect();
     let numbered = tables.services.iter().enumerate();
     let services: Vec<Option<Service>> = numbered
         .map(|(number, (name, section))| read_service((number, name), section, cx))

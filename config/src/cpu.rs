@@ -39,7 +39,7 @@ impl fmt::Display for CpuMax {
 
 impl Value for CpuMax {
     fn expected() -> String {
-        format!("a share of one processor's time from 1% to {PERCENT_MAX}%, such as \"50%\"")
+        "a share of one processor's time, such as \"50%\" or \"250%\"".to_owned()
     }
 
     fn from_text(text: &str) -> Option<Self> {

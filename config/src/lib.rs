@@ -41,6 +41,8 @@ mod duration;
 mod integer;
 mod modules;
 mod name;
+#[cfg(feature = "compile")]
+pub mod reference;
 mod service;
 mod signal;
 mod size;

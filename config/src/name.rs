@@ -16,7 +16,7 @@ text! {
 
 text! {
     /// A path from the root of the image, with no empty, `.` or `..` component.
-    pub struct AbsolutePath: "an absolute path without empty, '.' and '..' components, such as \"/usr/bin/app\"",
+    pub struct AbsolutePath: "an absolute path without empty, '.' and '..' components, such as \"/var/lib/app\"",
     |text| length(text, 1..=4095) && is_absolute(text) && is_printable(text);
 }
 

@@ -53,7 +53,7 @@ impl fmt::Display for Signal {
 
 impl Value for Signal {
     fn expected() -> String {
-        let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<String> = NAMES.iter().map(|(name, _)| format!("{name:?}")).collect();
         format!("a signal: {} or \"SIGRTMIN+0\" to \"SIGRTMIN+30\"", names.join(", "))
     }
 

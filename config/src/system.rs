@@ -135,3 +135,47 @@ fn names_differ(services: &[Service]) -> bool {
     let names: BTreeSet<&str> = services.iter().map(|service| service.name.as_str()).collect();
     names.len() == services.len()
 }
+
+#[cfg(all(test, feature = "compile"))]
+mod tests {
+    use super::*;
+    use crate::compile::{self, Unchecked};
+
+    fn system() -> System {
+        let text = "[service.a]\ncommand = [\"/a\"]\n[service.b]\ncommand = [\"/b\"]\n";
+        compile::system(&[("a.toml", text)], &Unchecked).unwrap()
+    }
+
+    /// Neither written nor, where somebody has written it all the same, read.
+    fn is_refused(system: System, cause: &str) {
+        let written = system.to_bytes().unwrap_err();
+        let read = System::from_bytes(&wire::encode(&FORMAT, &system).unwrap()).unwrap_err();
+        assert_eq!([written, read].map(|e| e.to_string()), [0, 1].map(|_| cause.to_owned()));
+    }
+
+    #[test]
+    fn references_that_could_be_a_cycle_are_refused() {
+        for forwards in [1, 2, u16::MAX] {
+            let mut system = system();
+            system.services[1].after.push(Index(forwards));
+            is_refused(
+                system,
+                "cannot use system.bin: a service refers to one that does not stand before it",
+            );
+        }
+    }
+
+    #[test]
+    fn two_services_of_one_name_are_refused() {
+        let mut system = system();
+        system.services[1].name = system.services[0].name.clone();
+        is_refused(system, "cannot use system.bin: two services have one name");
+    }
+
+    #[test]
+    fn more_services_than_the_limit_are_refused() {
+        let mut system = system();
+        system.services = vec![system.services[0].clone(); System::SERVICES_MAX + 1];
+        is_refused(system, "cannot use system.bin: more services than PID 1 has room for");
+    }
+}

@@ -1,6 +1,6 @@
 //! What reading a value needs to know, and where its mistakes go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::File;
 use super::accounts::Accounts;
@@ -96,13 +96,17 @@ struct Broken<'a> {
     files: &'a [File<'a>],
     /// The first syntax error of each broken line, by file and the line's first byte.
     lines: BTreeMap<Place, Place>,
+    /// The values that are not TOML.
+    values: BTreeSet<Place>,
 }
 
 impl<'a> Broken<'a> {
     fn of(files: &'a [File<'a>], mistakes: &[Mistake]) -> Self {
-        let mut broken = Self { files, lines: BTreeMap::new() };
-        for mistake in mistakes.iter().filter(|mistake| mistake.nature == Nature::Syntax) {
-            broken.lines.entry(broken.line_of(mistake.place)).or_insert(mistake.place);
+        let of = |nature| mistakes.iter().filter(move |m| m.nature == nature).map(|m| m.place);
+        let values = of(Nature::Spelling).collect();
+        let mut broken = Self { files, lines: BTreeMap::new(), values };
+        for place in of(Nature::Syntax) {
+            broken.lines.entry(broken.line_of(place)).or_insert(place);
         }
         broken
     }
@@ -113,7 +117,12 @@ impl<'a> Broken<'a> {
         match mistake.nature {
             Nature::Syntax => first_on_line != Some(&mistake.place),
             Nature::Absence => !self.lines.is_empty(),
-            Nature::Presence => first_on_line.is_some() || self.heading_is_broken(mistake.place),
+            Nature::Spelling => first_on_line.is_some(),
+            Nature::Presence => {
+                first_on_line.is_some()
+                    || self.values.contains(&mistake.place)
+                    || self.heading_is_broken(mistake.place)
+            }
         }
     }
 

@@ -29,9 +29,8 @@ pub(super) fn in_service(service: &Service, section: &Section<'_>, cx: &mut Cont
 
 pub(super) fn in_system(system: &System, tables: &Tables<'_>, cx: &mut Context<'_>) {
     if system.init.is_some() && !system.services.is_empty() {
-        let found = format!("another init beside {} services", system.services.len());
-        let expected = "either init or [service.NAME]: the other init starts its own services";
-        cx.report(Mistake::at(tables.system.place("init"), found, expected));
+        let expected = "an image without [service.NAME]: the other init starts its own services";
+        cx.report(Mistake::at(tables.system.place("init"), "another init", expected));
     }
     for (service, started) in system.services.iter().zip(system.started_at_boot()) {
         let Some(section) = tables.service(service.name.as_str()) else { continue };

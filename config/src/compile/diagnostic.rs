@@ -56,6 +56,8 @@ pub(crate) struct Place {
 pub(super) enum Nature {
     /// The text is not TOML here; what follows may be something else than it looks like.
     Syntax,
+    /// A value is not TOML, but ends where it should.
+    Spelling,
     /// What stands here is wrong.
     Presence,
     /// Something is missing, which may stand where the text is not TOML.

@@ -36,7 +36,7 @@ impl<'a> Document<'a> {
     /// The whole document as one section, for documents without headings.
     pub(super) fn whole(&self) -> Section<'_> {
         let place = Place { file: self.file, offset: 0 };
-        Section::new("the document".to_owned(), place, self.file, self.table.get_ref())
+        Section::new("boot.toml".to_owned(), place, self.file, self.table.get_ref())
     }
 }
 
@@ -108,9 +108,9 @@ impl<'d> Section<'d> {
         self.entries.extend(later.entries);
     }
 
-    /// Where a key stands, or the heading where it does not.
+    /// Where a key's value stands, or the heading where the key does not.
     pub(crate) fn place(&self, key: &str) -> Place {
-        self.entries.get(key).map_or(self.heading, |(place, _)| *place)
+        self.entries.get(key).map_or(self.heading, |(_, node)| node.place)
     }
 
     /// The value of a key, or its default.
@@ -166,26 +166,32 @@ fn syntax_mistake(file: usize, text: &str, error: &toml::de::Error) -> Mistake {
     let span = error.span().unwrap_or_default();
     let place = Place { file, offset: span.start };
     let excerpt = text.get(span).unwrap_or_default();
-    let (found, expected) = match error.message().split_once(", expected ") {
-        Some(("string values must be quoted" | "invalid boolean", _)) if excerpt.is_empty() => {
-            ("no value".to_owned(), VALUE)
-        }
+    match error.message().split_once(", expected ") {
         Some(("string values must be quoted" | "invalid boolean", _)) => {
-            (format!("{excerpt} without quotes"), VALUE)
+            let found = if excerpt.is_empty() { "no value" } else { &bare(excerpt) };
+            Mistake::at(place, found, VALUE).nature(Nature::Spelling)
         }
-        Some((description, expected)) => (description.to_owned(), expected),
-        None if error.message() == "duplicate key" => {
-            (format!("{} a second time", quote(excerpt)), "each key and each table once")
+        Some((found, expected)) => Mistake::at(place, found, expected).nature(Nature::Syntax),
+        None => {
+            let (found, expected) = match error.message() {
+                "duplicate key" => (format!("{} a second time", quote(excerpt)), ONCE),
+                other => (other.to_owned(), "TOML that can be read"),
+            };
+            Mistake::at(place, found, expected).nature(Nature::Syntax)
         }
-        None => (error.message().to_owned(), "TOML"),
-    };
-    Mistake::at(place, found, expected).nature(Nature::Syntax)
+    }
 }
 
+const ONCE: &str = "each key and each table once";
 const VALUE: &str = "a string in quotes, a number, true, false, an array or a table";
 
 /// At most so many characters of a text are shown in a diagnostic.
 const QUOTE_MAX: usize = 60;
+
+/// A word that should have quotes.
+fn bare(word: &str) -> String {
+    format!("{} without quotes", quote(word).replace('"', ""))
+}
 
 /// The text in quotes, shortened and with control characters escaped.
 pub(super) fn quote(text: &str) -> String {

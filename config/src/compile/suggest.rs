@@ -55,7 +55,7 @@ pub(super) fn key(word: &str, keys: &[Key]) -> Option<String> {
 
 /// One mistyped letter in three is a typing mistake.
 fn allowed(candidate: &str) -> usize {
-    candidate.chars().count().div_ceil(3)
+    candidate.chars().count() / 3
 }
 
 fn fold(word: &str) -> String {

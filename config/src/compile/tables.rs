@@ -22,7 +22,9 @@ impl<'d> Tables<'d> {
         for layer in layers {
             for (name, section) in collect(layer, cx) {
                 match merged.entry(name) {
-                    Entry::Vacant(vacant) => drop(vacant.insert(section)),
+                    Entry::Vacant(vacant) => {
+                        vacant.insert(section);
+                    }
                     Entry::Occupied(mut earlier) => earlier.get_mut().override_with(section),
                 }
             }
@@ -75,7 +77,9 @@ fn add<'d>(
         return cx.report(not_a_table(place, node));
     };
     match sections.entry(name) {
-        Entry::Vacant(vacant) => drop(vacant.insert(section)),
+        Entry::Vacant(vacant) => {
+            vacant.insert(section);
+        }
         Entry::Occupied(first) => {
             let expected =
                 format!("each table once; the first is at {}", cx.show(first.get().heading));

@@ -4,7 +4,7 @@ use std::error::Error as Cause;
 use std::{fmt, io};
 
 /// What this crate's functions return.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// One action that failed: `cannot <verb object>: <cause>`.
 #[derive(Debug)]

@@ -14,6 +14,7 @@ mod xattrs;
 pub use content::{Content, Extent};
 pub use directory::Directory;
 pub use path::{Found, NAME_MAX, PATH_MAX, PathError};
+pub(crate) use path::{display, split};
 pub use walk::Walk;
 pub use xattrs::{Xattr, XattrsId};
 
@@ -217,6 +218,10 @@ impl Tree {
             return Ok(());
         }
         self.remove(parent, name)?;
+        if self.links(file) == 0 {
+            // What had the name was a directory with the file in it.
+            return Err(PathError::NotFound);
+        }
         self.attach(parent, name, file)
     }
 
@@ -400,6 +405,14 @@ mod tests {
         tree.link(tree.root(), b"f", file).unwrap();
         assert_eq!(tree.links(file), 1);
         assert_eq!(tree.read_file("f", &spool, 1).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_file_cannot_take_the_place_of_the_directory_it_is_in() {
+        let (mut tree, spool) = (Tree::new(), spool());
+        let file = tree.write_file("d/f", 0o644, b"", &spool).unwrap();
+        assert_eq!(tree.link(tree.root(), b"d", file), Err(PathError::NotFound));
+        assert_eq!((tree.files(), tree.lookup("d")), (1, None));
     }
 
     #[test]

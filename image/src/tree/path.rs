@@ -2,6 +2,7 @@
 //! tree.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use super::{Body, Inode, InodeId, Tree};
@@ -30,6 +31,8 @@ pub enum PathError {
     DanglingSymlink,
     /// Empty, `.`, `..`, too long, or with a slash or NUL in it.
     BadName,
+    /// A directory that processes could not name: its path is longer than [`PATH_MAX`].
+    TooLong,
 }
 
 impl fmt::Display for PathError {
@@ -41,6 +44,7 @@ impl fmt::Display for PathError {
             Self::TooManySymlinks => "more than 40 symlinks on the way",
             Self::DanglingSymlink => "a symlink on the way leads nowhere",
             Self::BadName => "not a file name",
+            Self::TooLong => "the directory's real path is longer than 4095 bytes",
         })
     }
 }
@@ -78,14 +82,31 @@ impl Tree {
 
     /// As [`resolve`](Self::resolve), but tells what is missing.
     pub fn find(&self, path: &[u8]) -> Result<Found, PathError> {
-        Search::new(self, path).run()
+        Search::new(self, path).run().map(|place| place.found)
+    }
+
+    /// As [`resolve`](Self::resolve), but these symlinks lead nowhere.
+    pub(crate) fn resolve_without(
+        &self,
+        path: &[u8],
+        symlinks: &HashSet<InodeId>,
+    ) -> Result<InodeId, PathError> {
+        let search = Search { without: Some(symlinks), ..Search::new(self, path) };
+        match search.run()?.found {
+            Found::Inode(id) => Ok(id),
+            Found::Missing { .. } => Err(PathError::NotFound),
+        }
     }
 
     /// The directory that `path` leads to; missing ones are made as [`Inode::implied_directory`].
     pub fn make_directories(&mut self, path: &[u8]) -> Result<InodeId, PathError> {
-        let id = match self.find(path)? {
+        let place = Search::new(self, path).run()?;
+        let id = match place.found {
             Found::Inode(id) => id,
-            Found::Missing { directory, names } => self.make_chain(directory, &names)?,
+            Found::Missing { directory, names } => {
+                check_length(place.length, &names)?;
+                self.make_chain(directory, &names)?
+            }
         };
         if self.inode(id).is_directory() { Ok(id) } else { Err(PathError::NotADirectory) }
     }
@@ -115,6 +136,12 @@ pub(crate) fn check_name(name: &[u8]) -> Result<(), PathError> {
     }
 }
 
+/// Without this, a symlink to a deep directory could be used again and again to go deeper.
+fn check_length(existing: usize, names: &[Box<[u8]>]) -> Result<(), PathError> {
+    let length = existing + names.iter().map(|name| 1 + name.len()).sum::<usize>();
+    if length <= PATH_MAX { Ok(()) } else { Err(PathError::TooLong) }
+}
+
 /// A path as text: what is no UTF-8 or not printable is escaped.
 pub(crate) fn display(path: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(path) {
@@ -130,50 +157,60 @@ fn components(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
 /// A look-up on its way: the directories behind it and the names before it.
 struct Search<'a> {
     tree: &'a Tree,
-    /// From the root to where we are; never empty.
-    trail: Vec<InodeId>,
+    /// From below the root to where we are, each with the length of its real path.
+    trail: Vec<(InodeId, usize)>,
     /// Names still to go, the next one last.
     ahead: Vec<&'a [u8]>,
     symlinks: usize,
+    /// Symlinks that are not followed.
+    without: Option<&'a HashSet<InodeId>>,
+}
+
+/// Where a look-up ended.
+struct Place {
+    found: Found,
+    /// Length of the real path of the last inode that is there, in bytes.
+    length: usize,
 }
 
 impl<'a> Search<'a> {
     fn new(tree: &'a Tree, path: &'a [u8]) -> Self {
         let ahead = components(path).rev().collect();
-        Self { tree, trail: vec![tree.root()], ahead, symlinks: 0 }
+        Self { tree, trail: Vec::new(), ahead, symlinks: 0, without: None }
     }
 
-    fn run(mut self) -> Result<Found, PathError> {
+    fn run(mut self) -> Result<Place, PathError> {
         while let Some(name) = self.ahead.pop() {
             if !self.tree.inode(self.at()).is_directory() {
                 return Err(PathError::NotADirectory);
             }
             if name == b".." {
-                self.up();
+                self.trail.pop();
             } else if let Some(id) = self.tree.child(self.at(), name) {
-                self.enter(id)?;
+                self.enter(name, id)?;
             } else {
                 return self.missing(name);
             }
         }
-        Ok(Found::Inode(self.at()))
+        Ok(Place { found: Found::Inode(self.at()), length: self.length() })
     }
 
     fn at(&self) -> InodeId {
-        *self.trail.last().unwrap_or(&self.tree.root())
+        self.trail.last().map_or(self.tree.root(), |(id, _)| *id)
     }
 
-    fn up(&mut self) {
-        if self.trail.len() > 1 {
-            self.trail.pop();
-        }
+    fn length(&self) -> usize {
+        self.trail.last().map_or(0, |(_, length)| *length)
     }
 
-    fn enter(&mut self, id: InodeId) -> Result<(), PathError> {
+    fn enter(&mut self, name: &[u8], id: InodeId) -> Result<(), PathError> {
         match &self.tree.inode(id).body {
+            Body::Symlink(_) if self.without.is_some_and(|ids| ids.contains(&id)) => {
+                Err(PathError::NotFound)
+            }
             Body::Symlink(target) => self.follow(target),
             _ => {
-                self.trail.push(id);
+                self.trail.push((id, self.length() + 1 + name.len()));
                 Ok(())
             }
         }
@@ -185,18 +222,18 @@ impl<'a> Search<'a> {
             return Err(PathError::TooManySymlinks);
         }
         if target.starts_with(b"/") {
-            self.trail.truncate(1);
+            self.trail.clear();
         }
         self.ahead.extend(components(target).rev());
         Ok(())
     }
 
-    fn missing(self, name: &[u8]) -> Result<Found, PathError> {
-        let directory = self.at();
+    fn missing(self, name: &[u8]) -> Result<Place, PathError> {
+        let (directory, length) = (self.at(), self.length());
         let names: Vec<Box<[u8]>> =
             std::iter::once(name).chain(self.ahead.into_iter().rev()).map(Into::into).collect();
         match names.iter().all(|name| **name != *b"..") {
-            true => Ok(Found::Missing { directory, names }),
+            true => Ok(Place { found: Found::Missing { directory, names }, length }),
             false => Err(PathError::DanglingSymlink),
         }
     }
@@ -259,6 +296,22 @@ mod tests {
     fn a_symlink_back_out_of_a_missing_directory_is_refused() {
         let mut tree = tree(&[], &[("a", "missing/../b")]);
         assert_eq!(tree.make_directories(b"a/x"), Err(PathError::DanglingSymlink));
+    }
+
+    #[test]
+    fn no_detour_makes_a_directory_deeper_than_a_path_can_say() {
+        let deep = "d/".repeat(2000);
+        let mut tree = tree(&[&deep], &[("s", &deep)]);
+        assert!(tree.make_directories(b"s/1234567").is_ok());
+        assert_eq!(tree.make_directories(format!("s/{deep}").as_bytes()), Err(PathError::TooLong));
+    }
+
+    #[test]
+    fn symlinks_that_are_left_out_lead_nowhere() {
+        let tree = tree(&["usr/lib"], &[("lib", "usr/lib"), ("also", "usr")]);
+        let without = HashSet::from([tree.lookup("lib").unwrap()]);
+        assert_eq!(tree.resolve_without(b"lib", &without), Err(PathError::NotFound));
+        assert_eq!(tree.resolve_without(b"also/lib", &without).ok(), tree.lookup("usr/lib"));
     }
 
     #[test]

@@ -16,5 +16,6 @@ pub mod source;
 pub mod spool;
 pub mod tree;
 pub mod verify;
+pub mod vmlinuz;
 
 pub use error::{Error, Result};

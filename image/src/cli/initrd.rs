@@ -1,8 +1,6 @@
 //! `pintle initrd`.
 
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
@@ -10,6 +8,8 @@ use pintle_config::{Boot, ModuleName, Value, compile};
 use pintle_image::initrd::{self, Program, Recipe, Summary};
 use pintle_image::keygen;
 use pintle_image::kmod::{Catalogue, Plan};
+
+use super::output;
 
 /// Make an initramfs: pintle-init, keys, boot configuration and kernel modules.
 #[derive(clap::Args)]
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         modules,
     };
     let made = initrd::pack(recipe)?;
-    write(&args.output, &made.bytes)?;
+    output::replace(&args.output, &made.bytes)?;
     match args.json {
         true => println!("{}", serde_json::to_string(&made.summary)?),
         false => print!("{}", table(&args.output, &made.summary)),
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn plan(kernel: &Path, boot: &Boot, args: &Args) -> Result<Plan> {
-    let catalogue = Catalogue::open(kernel, folder(&args.output))?;
+    let catalogue = Catalogue::open(kernel, output::folder(&args.output))?;
     Ok(catalogue.plan(&initrd::wanted_modules(boot, &args.modules))?)
 }
 
@@ -125,24 +125,6 @@ fn setting(text: &str) -> Result<(String, String)> {
 
 fn module_name(text: &str) -> Result<ModuleName> {
     ModuleName::from_text(text).with_context(|| format!("expected {}", ModuleName::expected()))
-}
-
-/// Replaces the file in one step, so that no boot loader ever finds half an initramfs.
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let cannot = || format!("cannot write {}", path.display());
-    let mut builder = tempfile::Builder::new();
-    builder.permissions(fs::Permissions::from_mode(0o644));
-    let mut file = builder.tempfile_in(folder(path)).with_context(cannot)?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).with_context(cannot)?;
-    file.persist(path).with_context(cannot)?;
-    Ok(())
-}
-
-fn folder(file: &Path) -> &Path {
-    match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
 }
 
 fn table(path: &Path, summary: &Summary) -> String {

@@ -4,7 +4,9 @@ mod build;
 mod disk;
 mod initrd;
 mod inspect;
+mod kernel;
 mod keygen;
+mod output;
 mod progress;
 mod verify;
 
@@ -18,6 +20,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Initrd(args) => initrd::run(&args),
+        Command::Kernel(args) => kernel::run(&args),
         Command::Disk(args) => disk::run(&args),
     }
 }
@@ -37,6 +40,7 @@ enum Command {
     Inspect(inspect::Args),
     Verify(verify::Args),
     Initrd(initrd::Args),
+    Kernel(kernel::Args),
     Disk(disk::Args),
 }
 

@@ -148,3 +148,65 @@ fn compare(file: &OwnedFd, expected: &[u8], place: &Place) -> Result<(), Error> 
         }
     }
 }
+
+#[cfg(test)]
+#[allow(dead_code, reason = "other tests need more of it")]
+#[path = "../tests/release/mod.rs"]
+mod release;
+#[cfg(test)]
+#[allow(dead_code, reason = "other tests need more of it")]
+#[path = "../tests/scratch/mod.rs"]
+mod scratch;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileExt;
+
+    use super::release::Release;
+    use super::scratch::Ext4;
+    use super::*;
+    use crate::{Tries, install};
+
+    /// Installs up to the reading back, damages the disk itself, and goes on. Needs root.
+    fn install_on_a_disk_that_forgets(piece: Piece) -> Error {
+        let disk = Ext4::new(16);
+        fs::create_dir(disk.path().join("images")).unwrap();
+        fs::create_dir(disk.path().join("incoming")).unwrap();
+        let release = Release::new(42, "1.4.0", 300);
+        let (files, seal) = release.open();
+        let hands = Hands::open(disk.root().as_fd()).unwrap();
+        let mut installer = Installer::new(&hands, &files, &seal).unwrap();
+        let (_, steps) = install::steps(&seal, Tries::DEFAULT);
+        let (before, after) = steps.split_at(
+            steps.iter().position(|step| matches!(step, InstallStep::ReadBack(_))).unwrap(),
+        );
+        before.iter().for_each(|step| installer.carry_out(step).unwrap());
+        flip_last_byte(&disk, &fs::read(release.path().join(piece.file_name())).unwrap());
+        after.iter().find_map(|step| installer.carry_out(step).err()).unwrap()
+    }
+
+    /// Finds the file's last block on the disk, and changes the last byte of the file in it.
+    fn flip_last_byte(disk: &Ext4, file: &[u8]) {
+        let bytes = fs::read(disk.disk()).unwrap();
+        let last = file.chunks(BLOCK).last().unwrap();
+        let mut found = (0..bytes.len()).step_by(BLOCK).filter(|at| bytes[*at..].starts_with(last));
+        let end = found.next().unwrap() + last.len() - 1;
+        assert_eq!(found.next(), None);
+        let disk = fs::File::options().write(true).open(disk.disk()).unwrap();
+        disk.write_all_at(&[bytes[end] ^ 1], end as u64).unwrap();
+    }
+
+    #[test]
+    fn what_the_disk_did_not_keep_is_noticed() {
+        for (piece, offset) in [(Piece::Image, 256), (Piece::Tree, 4), (Piece::Seal, 0)] {
+            let Error::Damaged { object, offset: at } = install_on_a_disk_that_forgets(piece)
+            else {
+                panic!("not damaged")
+            };
+            assert_eq!(object, format!("incoming/42/{}", piece.file_name()));
+            assert_eq!(at / BLOCK as u64, offset);
+        }
+    }
+}

@@ -18,6 +18,10 @@
     )
 )]
 
+// The tests' helpers are shared with those in `tests/`, which know the crate by its name.
+#[cfg(test)]
+extern crate self as pintle_update;
+
 mod error;
 mod files;
 mod hands;

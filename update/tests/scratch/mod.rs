@@ -1,0 +1,110 @@
+//! A real ext4 on a loop device, and what a power cut would leave of it. Needs root.
+
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+/// An ext4, mounted; unmounted when dropped.
+pub(crate) struct Ext4 {
+    /// What the disk is on, if it lies about its size.
+    _space: Option<Tmpfs>,
+    directory: TempDir,
+}
+
+impl Ext4 {
+    /// Makes an empty one.
+    pub(crate) fn new(mebibytes: u64) -> Self {
+        Self { _space: None, directory: tempfile::tempdir().unwrap() }.made(mebibytes)
+    }
+
+    /// Makes one on a disk that has less than it says: what is written beyond fails, but only when
+    /// it is written back.
+    pub(crate) fn on_a_disk_that_lies(mebibytes: u64, really: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let space = Some(Tmpfs::over(directory.path(), really));
+        Self { _space: space, directory }.made(mebibytes)
+    }
+
+    fn made(self, mebibytes: u64) -> Self {
+        fs::File::create(self.disk()).unwrap().set_len(mebibytes << 20).unwrap();
+        run("mkfs.ext4", &["-q", "-m0", "-b4096", text(&self.disk())]);
+        self.mount();
+        self
+    }
+
+    /// Where it is mounted.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.directory.path().join("mnt")
+    }
+
+    /// The file that plays the disk.
+    pub(crate) fn disk(&self) -> PathBuf {
+        self.directory.path().join("disk")
+    }
+
+    /// The root directory.
+    pub(crate) fn root(&self) -> OwnedFd {
+        open_directory(&self.path())
+    }
+
+    /// A copy of the disk as it would be found if the power failed now, mounted.
+    ///
+    /// The journal is written every hour only, so that nothing but a sync brings a change here.
+    pub(crate) fn after_a_cut(&self) -> Self {
+        let copy = Self { _space: None, directory: tempfile::tempdir().unwrap() };
+        fs::copy(self.disk(), copy.disk()).unwrap();
+        copy.mount();
+        copy
+    }
+
+    fn mount(&self) {
+        fs::create_dir(self.path()).unwrap();
+        let options = "loop,commit=3600,nodiscard";
+        run("mount", &["-o", options, text(&self.disk()), text(&self.path())]);
+    }
+}
+
+impl Drop for Ext4 {
+    fn drop(&mut self) {
+        run("umount", &[text(&self.path())]);
+    }
+}
+
+/// A tmpfs over a directory.
+struct Tmpfs {
+    path: PathBuf,
+}
+
+impl Tmpfs {
+    fn over(path: &Path, mebibytes: u64) -> Self {
+        let size = format!("size={mebibytes}m");
+        run("mount", &["-t", "tmpfs", "-o", &size, "tmpfs", text(path)]);
+        Self { path: path.to_owned() }
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        // The loop device lets go of the disk a moment after its file system is unmounted.
+        run("umount", &["--lazy", text(&self.path)]);
+    }
+}
+
+/// Opens a directory for a store.
+pub(crate) fn open_directory(path: &Path) -> OwnedFd {
+    fs::File::open(path).unwrap().as_fd().try_clone_to_owned().unwrap()
+}
+
+/// Runs a program that must succeed.
+pub(crate) fn run(program: &str, arguments: &[&str]) {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {said}");
+}
+
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}

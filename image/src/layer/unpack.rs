@@ -219,7 +219,9 @@ struct Chunks {
 
 impl Chunks {
     fn new(filled: Receiver<Vec<u8>>, emptied: Sender<Vec<u8>>) -> Self {
-        Self { filled, emptied, hasher: Sha256::new(), chunk: Vec::new(), start: 0 }
+        // It goes to the other side to be filled, so it needs its room from the beginning.
+        let chunk = Vec::with_capacity(CHUNK);
+        Self { filled, emptied, hasher: Sha256::new(), chunk, start: 0 }
     }
 
     /// What all of the bytes hash to, those behind the archive's end too.

@@ -1,0 +1,20 @@
+//! Layers and sources: image-spec layer.md rule by rule, tars that somebody made to hurt, and the same images as umoci,
+//! skopeo and GNU tar understand them. Needs root, as `umoci raw unpack` does.
+#![forbid(unsafe_code)]
+
+#[path = "../image/facts.rs"]
+mod facts;
+mod layout;
+mod outcome;
+mod program;
+mod tarball;
+
+mod directory;
+mod formats;
+mod gnu_tar;
+mod hostile;
+mod memory;
+mod mutations;
+mod rules;
+mod sources;
+mod umoci;

@@ -3,12 +3,14 @@
 
 mod builtin;
 mod catalogue;
+mod check;
 mod modinfo;
 mod module_file;
 mod plan;
 mod store;
 
 pub use catalogue::Catalogue;
+pub use check::check_modules;
 pub use modinfo::Modinfo;
 pub use plan::{Need, Plan, Planned, Wanted};
 

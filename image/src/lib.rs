@@ -6,6 +6,7 @@ pub mod deb;
 pub mod erofs;
 pub mod error;
 pub mod initrd;
+pub mod inspect;
 pub mod keygen;
 pub mod kmod;
 pub mod layer;

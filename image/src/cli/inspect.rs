@@ -1,10 +1,30 @@
 //! `pintle inspect`.
 
-/// Show what a seal or an image says and holds. Proves nothing: see verify.
+use pintle_image::inspect::{self, Depth};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Show what a seal says and an image holds. Proves nothing: see verify.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// A release's directory, an image, or a seal.
+    #[arg(value_name = "DIR|FILE")]
+    path: PathBuf,
+
+    /// Print JSON, with a digest of each file's content.
+    #[arg(long)]
+    json: bool,
+}
 
 /// Does what `args` say.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("cannot run inspect: not built yet")
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let depth = if args.json { Depth::Contents } else { Depth::Attributes };
+    let report = inspect::inspect(&args.path, depth)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    match args.json {
+        true => serde_json::to_writer_pretty(&mut out, &report)?,
+        false => write!(out, "{report}")?,
+    }
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
 }

@@ -14,8 +14,8 @@ pub(crate) struct Args {
     #[arg(value_name = "DIR|FILE")]
     release: PathBuf,
 
-    /// Public keys to trust: PEM files, or directories of *.pub files.
-    #[arg(long, value_name = "PEM|DIR", required = true, num_args = 1..)]
+    /// A public key to trust, or a directory of *.pub; may be given more than once.
+    #[arg(long, value_name = "FILE|DIR", required = true)]
     keys: Vec<PathBuf>,
 
     /// How many of the keys must have signed.

@@ -10,5 +10,6 @@ mod accepted;
 mod canonical;
 mod extremes;
 mod hostile;
+mod inspected;
 mod mkfs;
 mod release;

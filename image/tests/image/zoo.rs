@@ -155,7 +155,7 @@ impl Zoo {
         self.set_xattrs(id, set);
     }
 
-    fn set_xattrs(&mut self, id: InodeId, set: &[(&str, usize)]) {
+    pub(crate) fn set_xattrs(&mut self, id: InodeId, set: &[(&str, usize)]) {
         let named = set.iter().enumerate().map(|(i, (name, length))| {
             let name = if name.ends_with('.') { format!("{name}{i}") } else { (*name).into() };
             Xattr { name: name.as_bytes().into(), value: value(&name, *length).into() }

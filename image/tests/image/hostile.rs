@@ -1,13 +1,11 @@
 //! Images that somebody made to hurt.
 
+use crate::invariant;
 use crate::written::image_bytes;
 use crate::zoo::{Random, Zoo};
 use pintle_image::erofs::format::{BLOCK, SUPER_OFFSET};
 use pintle_image::erofs::read::{Error, Image};
 use pintle_image::erofs::write::Layout;
-
-#[path = "../../../fuzz/fuzz_targets/image_erofs_read.rs"]
-mod target;
 
 /// Mutated images that are read. At 20 000 every field has been hit with every kind of value.
 const MUTATIONS: usize = 20_000;
@@ -15,14 +13,14 @@ const MUTATIONS: usize = 20_000;
 #[test]
 fn mutated_images_end_in_an_error_or_in_something_else() {
     let good = small_image();
-    let all = target::check(&good);
+    let all = invariant::check(&good);
     assert_eq!(all, 1 + small_zoo().tree.walk().count());
     let mut random = Random::new("mutations");
     let mut damaged = 0;
     for _ in 0..MUTATIONS {
         let mut bytes = good.clone();
         (0..=random.below(3)).for_each(|_| mutate(&mut bytes, &mut random));
-        damaged += usize::from(target::check(&bytes) != all);
+        damaged += usize::from(invariant::check(&bytes) != all);
     }
     // If hardly any did harm, the mutations would miss what they are for.
     assert!(damaged > MUTATIONS / 20, "only {damaged} were noticed");

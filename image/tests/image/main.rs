@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod facts;
+mod invariant;
 mod written;
 mod zoo;
 

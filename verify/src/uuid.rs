@@ -10,7 +10,11 @@ pub struct Uuid([u8; 16]);
 impl Uuid {
     /// The UUID of all images with this id.
     pub fn of_image_id(id: &ImageId) -> Self {
-        let digest = Digest::of(&[b"pintle uuid v1\0", id.as_str().as_bytes()].concat());
+        Self::of_digest(&Digest::of(&[b"pintle uuid v1\0", id.as_str().as_bytes()].concat()))
+    }
+
+    /// A UUID of version 8: the digest's first 16 bytes, with version and variant in their places.
+    pub fn of_digest(digest: &Digest) -> Self {
         let number =
             digest.as_bytes().iter().take(16).fold(0, |sum, byte| sum << 8 | u128::from(*byte));
         Self((number & !VERSION_AND_VARIANT | VERSION_8_RFC_VARIANT).to_be_bytes())

@@ -14,7 +14,7 @@ mod superblock;
 mod tree;
 mod tree_file;
 
-pub use fsverity::fsverity_digest;
+pub use fsverity::{fsverity_descriptor, fsverity_digest};
 pub use geometry::Geometry;
 pub use leaf_hasher::{LeafHasher, leaf};
 pub use superblock::Superblock;

@@ -12,9 +12,10 @@ use crate::recovery::{self, LastResort};
 use crate::report::Report;
 use crate::stage2;
 use crate::stages::{
-    self, Failure, OrAlert, Place, connect_report, hand_over_keys, judge_last_run,
+    self, Failure, OrAlert, Place, connect_report, finish_reset, hand_over_keys, judge_last_run,
     listen_to_the_kernel, load_modules, mount_kernel_file_systems, mount_state, obey_command_line,
-    open_report, open_store, read_initramfs, set_panic_timeout, start_watchdog, wait_for_state,
+    offer_shell, open_report, open_store, read_initramfs, set_panic_timeout, start_watchdog,
+    wait_for_state,
 };
 
 /// Boots the machine as PID 1, in the initramfs or after it.
@@ -43,7 +44,9 @@ fn boot(report: &mut Report, last_resort: &mut LastResort) -> Result<Infallible,
     let watchdog = start_watchdog(&settings.boot, report);
     let verity = mount_state(&device, watchdog.as_ref(), report)?;
     let store = open_store(&settings.boot)?;
+    finish_reset(report).or_alert(report);
     judge_last_run(&store, watchdog.as_ref(), report).or_alert(report);
+    offer_shell(&settings, watchdog.as_ref()).or_alert(report);
     hand_over_keys(&initramfs.key_bytes).or_alert(report);
     let Initramfs { keys, modules: table, .. } = &initramfs;
     boot_first_that_works(Candidates {

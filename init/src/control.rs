@@ -3,11 +3,14 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
-use pintle_update::{EntryName, EntryState};
+use pintle_update::{BadSeals, EntryFiles, EntryName, Installed};
+use rustix::fd::AsFd;
 use rustix::process::{Pid, kill_process};
 
+use crate::new_root::state_word;
 use crate::power::How;
 use crate::status::Status;
 use crate::store::{self, Machine};
@@ -20,6 +23,10 @@ Usage: pintlectl COMMAND
 Commands:
   status [--json]   what runs, whether it is healthy, and its services
   list [--json]     the installed entries, and which of them boots next
+  install [--force] DIR
+                    install the release in DIR beside the others; it boots on trial.
+                    --force: even one that turned out bad before
+  bless             mark the running entry good (pintle-init does so by itself)
   reboot            stop the services, unmount everything, boot again
   poweroff          the same, then switch off
   halt              the same, then stand still
@@ -57,6 +64,9 @@ fn command(arguments: &[String]) -> Result<String, Failure> {
         ["status", "--json"] => status(Format::Json),
         ["list"] => list(Format::Table),
         ["list", "--json"] => list(Format::Json),
+        ["install", directory] => install(Path::new(directory), BadSeals::Refuse),
+        ["install", "--force", directory] => install(Path::new(directory), BadSeals::Install),
+        ["bless"] => bless(),
         ["reboot"] => ask(How::Reboot),
         ["poweroff"] => ask(How::PowerOff),
         ["halt"] => ask(How::Halt),
@@ -131,15 +141,6 @@ fn same_entry(one: &str, other: &str) -> bool {
     name(one) == name(other)
 }
 
-fn state_word(state: EntryState) -> &'static str {
-    match state {
-        EntryState::Good => "good",
-        EntryState::Trial { .. } => "trial",
-        EntryState::Bad { .. } => "bad",
-        EntryState::Rejected => "rejected",
-    }
-}
-
 fn list_table(listed: &[Listed]) -> String {
     let mut text = format!("{:<40} {:<9} {:<8} {}\n", "ENTRY", "STATE", "RUNNING", "BOOTS NEXT");
     for row in listed {
@@ -147,6 +148,24 @@ fn list_table(listed: &[Listed]) -> String {
             .unwrap_or_default();
     }
     text
+}
+
+fn install(directory: &Path, bad: BadSeals) -> Result<String, Failure> {
+    let machine = Machine::here()?;
+    let release = EntryFiles::open_release(store::open_directory(directory)?.as_fd())?;
+    let seal = machine.verify(&release.seal)?;
+    Ok(match machine.store.install(&release, &seal, bad)? {
+        Installed::New(entry) => format!("installed {entry}; it is tried at the next boot\n"),
+        Installed::Resealed(entry) => format!("{entry} has a newer seal now\n"),
+        Installed::Already(entry) => format!("{entry} is installed already\n"),
+    })
+}
+
+/// For images with another init, which alone knows whether the machine is well.
+fn bless() -> Result<String, Failure> {
+    let machine = Machine::here()?;
+    let running = machine.running.parse()?;
+    Ok(format!("{} is good\n", machine.bless(&running)?))
 }
 
 fn ask(how: How) -> Result<String, Failure> {

@@ -27,10 +27,19 @@ pub(crate) struct Handover {
     pub(crate) root_hash: String,
     /// What checks its blocks: `dm` or `fs`.
     pub(crate) verity: String,
+    /// Whether the command line of an unlocked machine asks for a shell beside the services.
+    pub(crate) shell: WantsShell,
     /// How much of the report the virtio port has.
     pub(crate) report_sent: u64,
     /// The boot configuration with the command line applied, as `boot.bin` has it.
     pub(crate) boot: Vec<u8>,
+}
+
+/// Whether there is to be a shell.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Debug)]
+pub(crate) enum WantsShell {
+    Yes,
+    No,
 }
 
 /// Why stage 2 does not know what stage 1 did.

@@ -30,6 +30,7 @@ mod recovery;
 mod refusal;
 mod report;
 mod senses;
+mod shell;
 mod stage2;
 mod stages;
 mod status;

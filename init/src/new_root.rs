@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use pintle_config::{Boot, EtcMode, Program, Purpose, System};
+use pintle_config::{EtcMode, Program, Purpose, Shell, System};
 use pintle_mount::{Root, overlay, switch_root};
 use pintle_sys::exec;
 use pintle_sys::spawn::StringArray;
@@ -14,7 +14,7 @@ use pintle_update::EntryState;
 use rustix::fd::AsFd;
 
 use crate::candidates::{Candidates, Mounted};
-use crate::handover::Handover;
+use crate::handover::{Handover, WantsShell};
 use crate::refusal::Refusal;
 use crate::report::Report;
 use crate::stage2::{self, Life};
@@ -55,11 +55,10 @@ pub(crate) fn read_system() -> Result<System, Refusal> {
 /// Makes the image the root and goes on in it.
 pub(crate) fn enter(mut all: Candidates<'_>, mounted: Mounted) -> Result<Infallible, Failure> {
     all.load_for(Purpose::Overlay);
-    let (boot, report) = (&all.settings.boot, &mut *all.report);
-    lay_etc(boot.etc_mode(&mounted.system), report);
-    bind_var().or_alert(report);
-    let handover = hand_over(boot, &mounted, report)?;
-    handover.write().or_alert(report);
+    lay_etc(all.settings.boot.etc_mode(&mounted.system), all.report);
+    bind_var().or_alert(all.report);
+    let handover = hand_over(&all, &mounted)?;
+    handover.write().or_alert(all.report);
     let next = Next::of(mounted.system);
     switch_root(Path::new(NEW_ROOT))?;
     match next {
@@ -115,14 +114,18 @@ fn make_parent(home: &Path) -> Result<(), Failure> {
     made.map_err(|cause| Failure::File { path: "data", cause })
 }
 
-fn hand_over(boot: &Boot, mounted: &Mounted, report: &Report) -> Result<Handover, Failure> {
+fn hand_over(all: &Candidates<'_>, mounted: &Mounted) -> Result<Handover, Failure> {
     Ok(Handover {
         entry: mounted.entry.to_string(),
         version: mounted.seal.version.to_string(),
         root_hash: mounted.seal.root_hash.hex(),
         verity: way_word(&mounted.root).to_owned(),
-        report_sent: report.sent(),
-        boot: boot.to_bytes()?,
+        shell: match all.settings.overrides.shell {
+            Some(Shell::Stage2) => WantsShell::Yes,
+            Some(Shell::No | Shell::Stage1) | None => WantsShell::No,
+        },
+        report_sent: all.report.sent(),
+        boot: all.settings.boot.to_bytes()?,
     })
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Event<'a> {
     Alert { subject: &'a str, cause: &'a str },
     /// The state file system is mounted.
     StateMounted { device: &'a str },
+    /// Local changes begin anew: at the first boot, and after a factory reset.
+    DataFresh,
     /// An entry will not be booted now.
     EntryRefused { entry: &'a str, reason: &'a str },
     /// This entry is being booted; a trial's try has been counted.
@@ -175,7 +177,8 @@ impl Event<'_> {
             Event::OptionIgnored { .. } | Event::EntryDemoted { .. } => 4,
             Event::EntryChosen { .. } | Event::RootMounted { .. } | Event::Blessed { .. } => 5,
             Event::ShuttingDown { .. } | Event::Healthy { .. } => 5,
-            Event::Started { .. } | Event::StateMounted { .. } | Event::Running { .. } => 6,
+            Event::Started { .. } | Event::StateMounted { .. } | Event::DataFresh => 6,
+            Event::Running { .. } => 6,
             Event::Service { .. } | Event::Unmounting { .. } => 6,
         }
     }
@@ -191,6 +194,7 @@ impl fmt::Display for Event<'_> {
             Event::OptionIgnored { reason } => f.write_str(reason),
             Event::Alert { subject, cause } => write!(f, "{subject}: {cause}"),
             Event::StateMounted { device } => write!(f, "state is on {device}"),
+            Event::DataFresh => f.write_str("local changes begin anew"),
             Event::EntryRefused { entry, reason } => write!(f, "refused {entry}: {reason}"),
             Event::EntryChosen { entry, state } => write!(f, "booting {entry} ({state})"),
             Event::EntryDemoted { entry, reason } => write!(f, "{entry} is on trial: {reason}"),

@@ -13,12 +13,13 @@ use rustix::time::Timespec;
 
 use crate::clock;
 use crate::ground;
-use crate::handover::Handover;
+use crate::handover::{Handover, WantsShell};
 use crate::health::{Health, Reason, judge};
 use crate::jobs::{Job, Task};
 use crate::power::{self, How};
 use crate::report::{Event, Report};
 use crate::senses::Senses;
+use crate::shell::Shell;
 use crate::status::{self, Status};
 use crate::supervise::Services;
 use crate::supervise::machine::{Millis, Outcome};
@@ -42,6 +43,7 @@ pub(crate) struct Stage2 {
     senses: Senses,
     /// With the pause after which it wants to be fed again.
     watchdog: Option<(Watchdog, Millis)>,
+    shell: Option<Shell>,
     report: Report,
     status: Option<Status>,
 }
@@ -125,6 +127,7 @@ impl Stage2 {
             phase: Phase::Running,
             job: None,
             settle_at: None,
+            shell: (handover.shell == WantsShell::Yes).then(Shell::new),
             handover,
             boot,
             report,
@@ -146,7 +149,7 @@ impl Stage2 {
         self.services.advance(now, &mut self.report);
         self.expire_job(now);
         match self.phase {
-            Phase::Running => self.watch_health(now),
+            Phase::Running => self.keep_running(now),
             Phase::Blaming => {}
             Phase::Stopping { how, deadline } => self.stop(how, deadline, now),
             Phase::Noting { how } => self.go_down_when_noted(how),
@@ -184,10 +187,18 @@ impl Stage2 {
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             let outcome = outcome(status);
             self.services.exited(pid, outcome, now);
+            self.shell.iter_mut().for_each(|shell| shell.exited(pid, now));
             if self.job.as_ref().is_some_and(|job| job.pid == pid) {
                 self.finish_job(outcome, now);
             }
         }
+    }
+
+    fn keep_running(&mut self, now: Millis) {
+        if let Some(Err(error)) = self.shell.as_mut().map(|shell| shell.advance(now)) {
+            self.report.alert("shell", &error.to_string());
+        }
+        self.watch_health(now);
     }
 
     fn watch_health(&mut self, now: Millis) {
@@ -343,6 +354,7 @@ impl Stage2 {
         let next = [
             self.services.deadline(),
             self.job.as_ref().map(|job| job.deadline),
+            self.shell.as_ref().and_then(Shell::deadline),
             self.watchdog.as_ref().map(|(_, pause)| now.saturating_add(*pause)),
             self.phase_deadline(),
         ];

@@ -7,18 +7,20 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use pintle_config::{
-    Boot, DeviceSpec, Lock, ModuleTable, Overrides, Purpose, Watchdog as Patience, cmdline,
+    Boot, DeviceSpec, Lock, ModuleTable, Overrides, Purpose, Shell, Watchdog as Patience, cmdline,
 };
 use pintle_mount::ext4::Verity;
 use pintle_mount::modules::Loader;
 use pintle_mount::{BlockDevice, base, devices, modules, state};
 use pintle_sys::uevent::Socket;
 use pintle_sys::watchdog::{LastReset, Watchdog};
+use pintle_update::reset::{self, FactoryReset};
 use pintle_update::{Reset, Store, Tries};
 use rustix::fd::AsFd;
 
 use crate::initramfs::{self, Initramfs};
 use crate::report::{Event, Report};
+use crate::shell;
 use crate::store::{self, KEYS, STATE};
 
 /// Why the boot was given up.
@@ -197,6 +199,16 @@ pub(crate) fn open_store(boot: &Boot) -> Result<Store, Failure> {
     Ok(store)
 }
 
+/// A factory reset that was asked for is carried out before anything of the old data is used.
+pub(crate) fn finish_reset(report: &mut Report) -> Result<(), Failure> {
+    let state = store::open_directory(Path::new(STATE))?;
+    match reset::carry_out_pending(state.as_fd()).map_err(store::Error::from)? {
+        FactoryReset::Done => report.event(&Event::DataFresh),
+        FactoryReset::NotWanted => {}
+    }
+    Ok(())
+}
+
 /// An entry during whose run the machine hung, or kept stopping, is on trial again.
 pub(crate) fn judge_last_run(
     store: &Store,
@@ -216,6 +228,15 @@ pub(crate) fn judge_last_run(
         report.event(&Event::EntryDemoted { entry: &entry.to_string(), reason });
     }
     Ok(())
+}
+
+/// Only an unlocked machine's command line can ask for it: `cmdline::parse` leaves it out otherwise.
+pub(crate) fn offer_shell(settings: &Settings, watchdog: Option<&Watchdog>) -> Result<(), Failure> {
+    let mut feed = || watchdog.map_or(Ok(()), Watchdog::keep_alive).unwrap_or_default();
+    match settings.overrides.shell {
+        Some(Shell::Stage1) => Ok(shell::run_to_its_end(&mut feed)?),
+        Some(Shell::No | Shell::Stage2) | None => Ok(()),
+    }
 }
 
 /// What is installed later is held against the same keys.

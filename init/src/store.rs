@@ -46,7 +46,7 @@ pub(crate) fn work(arguments: &[String]) -> Result<(), Error> {
     let entry: EntryName = entry.parse()?;
     let machine = Machine::here()?;
     match task {
-        Task::Bless => machine.bless(&entry),
+        Task::Bless => machine.bless(&entry).map(drop),
         Task::Demote => Ok(machine.store.demote(&entry).map(drop)?),
         Task::Settle => Ok(machine.store.mark_settled().map(drop)?),
         Task::Clean => Ok(machine.store.mark_clean().map(drop)?),
@@ -87,9 +87,10 @@ impl Machine {
         self.keys.verify(Unverified(seal), &expect).map_err(Error::Refused)
     }
 
-    fn bless(&self, entry: &EntryName) -> Result<(), Error> {
+    /// Marks the running entry good; its new name.
+    pub(crate) fn bless(&self, entry: &EntryName) -> Result<EntryName, Error> {
         let seal = self.store.open_entry(entry)?.seal;
-        Ok(self.store.bless(entry, &self.verify(&seal)?).map(drop)?)
+        Ok(self.store.bless(entry, &self.verify(&seal)?)?)
     }
 }
 

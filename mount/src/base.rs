@@ -75,14 +75,23 @@ const SHM: Base = Base {
     what: "mount tmpfs on /dev/shm",
 };
 
+/// Scratch space, in memory because the root cannot be written.
+const TMP: Base = Base {
+    kind: c"tmpfs",
+    at: c"/tmp",
+    flags: MountFlags::NOSUID.union(MountFlags::NODEV),
+    options: c"mode=1777,size=50%,nr_inodes=1m",
+    what: "mount tmpfs on /tmp",
+};
+
 /// What stage 1 needs: `/proc`, `/sys`, `/dev`, `/run`. What is mounted already stays as it is.
 pub fn mount_first() -> Result<()> {
     mount_each(&[PROC, SYS, DEV, RUN])
 }
 
-/// What services need besides: cgroups, pseudo terminals, shared memory.
+/// What services need besides: cgroups, pseudo terminals, shared memory, scratch space.
 pub fn mount_rest() -> Result<()> {
-    mount_each(&[CGROUP, PTS, SHM])
+    mount_each(&[CGROUP, PTS, SHM, TMP])
 }
 
 fn mount_each(wanted: &[Base]) -> Result<()> {

@@ -23,7 +23,7 @@ pub struct Change {
 /// Counts a try of `entry`.
 ///
 /// When a bad entry that had nine tries is tried again, a new round begins: every other bad entry
-/// that had nine is set back to one first, or the tie would go to the same entry for ever.
+/// that had nine is set back to one, or the tie would go to the same entry for ever.
 pub fn count_try(entries: &[EntryName], entry: &EntryName) -> Change {
     let last_of_round = EntryState::Bad { done: Tries::MAX };
     let others = entries.iter().filter(|other| {

@@ -8,7 +8,6 @@ impl Tries {
     /// What a new entry gets where nobody said otherwise.
     pub const DEFAULT: Self = Self(3);
     pub(crate) const ONE: Self = Self(1);
-    const TWO: Self = Self(2);
     pub(crate) const MAX: Self = Self(9);
 
     /// The number, 1 to 9.
@@ -51,7 +50,7 @@ pub enum EntryState {
     },
     /// Out of tries: the last one runs at this moment, or it failed.
     Bad {
-        /// Tries that it had, those as a last resort too.
+        /// Tries that it had, those as a last resort too; 9 stands for more.
         done: Tries,
     },
     /// Rejected by the operator.
@@ -124,8 +123,6 @@ impl EntryState {
                     None => Self::Bad { done },
                 }
             }
-            // A new round of last resorts, in which the others stand at one: see `plan::count_try`.
-            Self::Bad { done: Tries::MAX } => Self::Bad { done: Tries::TWO },
             Self::Bad { done } => Self::Bad { done: done.one_more() },
         }
     }

@@ -97,9 +97,7 @@ fn in_a_new_round_the_others_are_first() {
         let order = select(&entries_of(names), 0);
         order.len() == 2 && (names == &before || order[0].sequence() != 42)
     };
-    let case = Case::of_names(before.clone(), steps, &in_turn);
-    case.check_not_at(0..2, 2);
-    case.check();
+    Case::of_names(before.clone(), steps, &in_turn).check();
 }
 
 #[test]

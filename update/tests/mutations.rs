@@ -1,0 +1,75 @@
+//! The invariants of the fuzz targets, on a fixed number of mutations of good inputs.
+
+mod invariants;
+
+use invariants::{names_are_read_in_one_way, trust_is_read_in_one_way};
+
+/// Each kind of input gets so many mutations; they are the same in every run.
+const MUTATIONS: usize = 20_000;
+
+#[test]
+fn names_in_images() {
+    let seeds = [
+        "42_1.4.0\n43_1.5.0+3-0\n",
+        "18446744073709551615_z~^-.9+0-9\n0_A+0-0\n0_A+9-9\n0_A\n",
+        "7_a+1-2\n7_a+2-1\n7_b\n6_0+0-1\n",
+    ];
+    run(&seeds, names_are_read_in_one_way);
+}
+
+#[test]
+fn names_in_trust() {
+    let digest = "0123456789abcdef".repeat(4);
+    let bad: String = (1..=64).map(|number| format!("bad-{number}-{digest}\n")).collect();
+    let seeds = [
+        "clean\nfloor-41\n",
+        "running-42-3-1\nrunning-42-0-0\nfloor-1\nfloor-18446744073709551615\n",
+        &format!("floor-7\nrunning-18446744073709551615-1-0\nbad-7-{digest}\n"),
+        &bad,
+    ];
+    run(&seeds, trust_is_read_in_one_way);
+}
+
+/// Good and odd names must both occur, else the mutations would show little.
+fn run(seeds: &[&str], invariant: fn(&str) -> bool) {
+    seeds.iter().for_each(|seed| assert!(invariant(seed), "{seed}"));
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let good = (0..MUTATIONS).filter(|_| invariant(&mutation(seeds, &mut random))).count();
+    assert!((MUTATIONS / 200..MUTATIONS - MUTATIONS / 200).contains(&good), "{good}");
+}
+
+/// A good input with one to three changes.
+fn mutation(seeds: &[&str], random: &mut Random) -> String {
+    let mut bytes = random.pick(seeds).as_bytes().to_vec();
+    (0..=random.below(3)).for_each(|_| mutate(&mut bytes, random));
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+    let start = random.below(bytes.len() + 1);
+    let end = bytes.len().min(start + random.below(33));
+    match random.below(6) {
+        0 => drop(bytes.drain(start..end)),
+        1 => bytes.truncate(end),
+        2 => bytes.extend_from_within(start..end),
+        3 => bytes.insert(start, *random.pick(b"0123456789_+-~/.a\n\0\xff")),
+        4 => bytes[start..end].reverse(),
+        _ => bytes[start..end].iter_mut().take(1).for_each(|byte| *byte ^= 1 << random.below(8)),
+    }
+}
+
+/// Marsaglia's xorshift64: the same numbers in every run and on every machine.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit.max(1) as u64) as usize
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+}

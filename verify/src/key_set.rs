@@ -11,6 +11,9 @@ const MAX_KEYS: usize = 16;
 /// More signatures than a seal carries could never be asked for.
 const MAX_THRESHOLD: u8 = 4;
 
+/// The format's byte, the threshold, the count, and the keys.
+const MAX_LEN: usize = 3 + 32 * MAX_KEYS;
+
 /// The public keys that a machine trusts, 1 to 16, and how many of them must have signed a seal, 1
 /// to 4.
 ///
@@ -53,6 +56,9 @@ impl KeySet {
 
     /// Decodes what [`to_bytes`](Self::to_bytes) wrote.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_LEN {
+            return Err(Error::KeySet("it is too long"));
+        }
         match bytes {
             [FORMAT, body @ ..] => canonical::decode(body).ok_or(Error::KeySet("malformed")),
             [_, ..] => Err(Error::KeySet("its format is unknown")),

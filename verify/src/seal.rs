@@ -92,6 +92,9 @@ pub fn peek(bytes: &[u8]) -> Result<Seal, Refusal> {
 }
 
 /// What a machine remembers of a seal that turned out bad: the SHA-256 of the whole file.
+///
+/// It names the file, not the statement: who passes a seal on can add a signature of his own, which
+/// harms nothing and makes another file.
 pub fn seal_digest(bytes: &[u8]) -> Digest {
     Digest::of(bytes)
 }

@@ -61,7 +61,8 @@ fn other_encodings_are_refused() {
     let other_format = [&[2], &good[1..]].concat();
     let longer_count = [&good[..2], &[2 | 0x80, 0], &good[3..]].concat();
     let swapped = [&good[..3], &good[35..67], &good[3..35]].concat();
-    for bad in [trailing, other_format, longer_count, swapped] {
+    let too_long = encoded(&(1..=17).collect::<Vec<u8>>(), 1);
+    for bad in [trailing, other_format, longer_count, swapped, too_long] {
         assert!(KeySet::from_bytes(&bad).is_err(), "{bad:02x?}");
     }
 }

@@ -1,4 +1,5 @@
 use std::io::{self, Write};
+use std::iter;
 
 use super::{BLOCK, FAN_OUT, Geometry, Leaf, LeafHasher, Superblock};
 use crate::{Digest, Error, Salt, Uuid};
@@ -7,8 +8,9 @@ use crate::{Digest, Error, Salt, Uuid};
 pub struct Tree {
     salt: Salt,
     geometry: Geometry,
-    /// The leaves, then each level's hashes; the last is the root hash alone.
+    /// The leaves, then the hashes of each level's blocks, up to the root hash alone.
     hashes: Vec<Vec<Leaf>>,
+    root: Digest,
 }
 
 impl Tree {
@@ -16,21 +18,18 @@ impl Tree {
     pub fn from_leaves(salt: Salt, leaves: Vec<Leaf>) -> Result<Self, Error> {
         let geometry = Geometry::of_image(leaves.len() as u64 * BLOCK as u64)?;
         let hasher = LeafHasher::new(&salt);
-        let mut hashes = vec![leaves];
-        for _ in geometry.levels() {
-            let below = hashes.last().map(Vec::as_slice).unwrap_or_default();
-            let level =
-                below.chunks(FAN_OUT).map(|hashes| hasher.leaf(&block_of(hashes))).collect();
-            hashes.push(level);
-        }
-        Ok(Self { salt, geometry, hashes })
+        let above = |below: &Vec<Leaf>| (below.len() > 1).then(|| level_above(&hasher, below));
+        let hashes: Vec<_> = iter::successors(Some(leaves), above).collect();
+        let Some([root]) = hashes.last().map(Vec::as_slice) else {
+            return Err(Error::Tree("it has no root"));
+        };
+        let root = Digest::from_bytes(*root);
+        Ok(Self { salt, geometry, hashes, root })
     }
 
     /// The root hash.
     pub fn root(&self) -> Digest {
-        Digest::from_bytes(
-            self.hashes.last().and_then(|level| level.first()).copied().unwrap_or_default(),
-        )
+        self.root
     }
 
     /// The leaves, in the order of the image's blocks.
@@ -53,6 +52,10 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+fn level_above(hasher: &LeafHasher, below: &[Leaf]) -> Vec<Leaf> {
+    below.chunks(FAN_OUT).map(|hashes| hasher.leaf(&block_of(hashes))).collect()
 }
 
 /// A block of the tree: up to 128 hashes, then zeros.

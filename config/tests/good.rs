@@ -91,21 +91,21 @@ fn a_service_without_keys_has_the_defaults() {
 
 #[test]
 fn what_an_enabled_service_needs_is_started_at_boot() {
-    let text = |tail: &str| {
-        let mut text = String::new();
-        for name in ["a", "b", "c", "d"] {
-            text += &format!("[service.{name}]\ncommand = [\"/usr/bin/app\"]\nenabled = false\n");
-        }
-        text.replace("[service.d]", &format!("{tail}\n[service.d]"))
-    };
-    let started = |tail: &str| {
-        let text = text(tail).replacen("enabled = false\nneeds", "enabled = true", 1);
+    let started = |keys: [&str; 3]| {
+        let services = ["a", "b", "c"].iter().zip(keys);
+        let text: String = services
+            .map(|(name, keys)| format!("[service.{name}]\ncommand = [\"/usr/bin/app\"]\n{keys}\n"))
+            .collect();
         compile::system(&[("a.toml", &text)], &Image).unwrap().started_at_boot()
     };
-    assert_eq!(started(""), [false; 4]);
-    assert_eq!(started("needs\nrequires = [\"b\"]"), [false, true, true, false]);
-    assert_eq!(started("needs\nwants = [\"a\"]"), [true, false, true, false]);
-    assert_eq!(started("needs\nafter = [\"a\"]"), [false, false, true, false]);
+    let off = "enabled = false";
+    assert_eq!(started([off, off, off]), [false, false, false]);
+    assert_eq!(started([off, "", off]), [false, true, false]);
+    assert_eq!(started([off, off, "wants = [\"a\"]"]), [true, false, true]);
+    assert_eq!(started([off, off, "after = [\"a\"]"]), [false, false, true]);
+    let b_needs_a = "enabled = false\nrequires = [\"a\"]";
+    assert_eq!(started([off, b_needs_a, "requires = [\"b\"]"]), [true, true, true]);
+    assert_eq!(started([off, b_needs_a, ""]), [false, false, true]);
 }
 
 const FACTORY: &str = "[system]\nhostname = \"factory\"\netc = \"transient\"\n\
@@ -145,6 +145,8 @@ fn the_command_line_stands_in_for_keys() {
     assert_eq!((changed.etc, changed.recovery), (EtcPolicy::Transient, Recovery::Halt));
     assert_eq!((changed.on_corruption, changed.log), (OnCorruption::Stop, LogLevel::Error));
     assert_eq!(changed.state.to_string(), "/dev/vdb");
+    assert_eq!(changed.report, PortName::from_text("a.b"));
+    assert_eq!(changed.state_timeout.get(), 1000);
     assert_eq!(changed.image_id, minimal.image_id);
     let locked = with(Lock::Locked);
     let strict = Boot {

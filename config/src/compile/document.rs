@@ -168,17 +168,14 @@ fn syntax_mistake(file: usize, text: &str, error: &toml::de::Error) -> Mistake {
     let excerpt = text.get(span).unwrap_or_default();
     match error.message().split_once(", expected ") {
         Some(("string values must be quoted" | "invalid boolean", _)) => {
-            let found = if excerpt.is_empty() { "no value" } else { &bare(excerpt) };
-            Mistake::at(place, found, VALUE).nature(Nature::Spelling)
+            Mistake::at(place, unquoted(excerpt), VALUE).nature(Nature::Spelling)
         }
         Some((found, expected)) => Mistake::at(place, found, expected).nature(Nature::Syntax),
-        None => {
-            let (found, expected) = match error.message() {
-                "duplicate key" => (format!("{} a second time", quote(excerpt)), ONCE),
-                other => (other.to_owned(), "TOML that can be read"),
-            };
-            Mistake::at(place, found, expected).nature(Nature::Syntax)
+        None if error.message() == "duplicate key" => {
+            let found = format!("{} a second time", quote(excerpt));
+            Mistake::at(place, found, ONCE).nature(Nature::Syntax)
         }
+        None => Mistake::at(place, error.message(), "other TOML").nature(Nature::Syntax),
     }
 }
 
@@ -188,9 +185,12 @@ const VALUE: &str = "a string in quotes, a number, true, false, an array or a ta
 /// At most so many characters of a text are shown in a diagnostic.
 const QUOTE_MAX: usize = 60;
 
-/// A word that should have quotes.
-fn bare(word: &str) -> String {
-    format!("{} without quotes", quote(word).replace('"', ""))
+/// A word that should have quotes, or nothing.
+fn unquoted(word: &str) -> String {
+    match word {
+        "" => "no value".to_owned(),
+        word => format!("{} without quotes", quote(word).replace('"', "")),
+    }
 }
 
 /// The text in quotes, shortened and with control characters escaped.

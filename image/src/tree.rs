@@ -10,6 +10,7 @@ mod directory;
 mod path;
 mod walk;
 mod xattrs;
+mod zeros;
 
 pub use content::{Content, Extent};
 pub use directory::Directory;

@@ -1,6 +1,7 @@
 //! OCI image in; EROFS image, hash tree, seal, initramfs and disk out.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod cpio;
 pub mod deb;
 pub mod erofs;

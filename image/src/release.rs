@@ -4,6 +4,7 @@ use crate::erofs::format::BLOCK;
 use crate::erofs::write::Layout;
 use crate::error::Attempt;
 use crate::parallel;
+use crate::progress::{Phase, Progress};
 use crate::spool::Spool;
 use crate::{Error, Result};
 use pintle_verify::verity::{self, Leaf, LeafHasher};
@@ -38,15 +39,16 @@ impl Draft {
         Ok(Self { directory: directory.into(), finished: Vec::new() })
     }
 
-    /// Writes and hashes the image with all cores. `done` is told of blocks as they are finished.
+    /// Writes and hashes the image with all cores.
     pub fn write_image(
         &mut self,
         (layout, spool): (&Layout<'_>, &Spool),
         salt: &Salt,
-        done: impl Fn(u64) + Sync,
+        progress: &dyn Progress,
     ) -> Result<verity::Tree> {
         let mut leaves = vec![Leaf::default(); layout.blocks() as usize];
         let hasher = LeafHasher::new(salt);
+        progress.begin(Phase::Write, Some(layout.blocks() * BLOCK));
         self.add(IMAGE, |file| {
             let runs = (0..).step_by(RUN).zip(leaves.chunks_mut(RUN));
             parallel::for_each(runs, Vec::new, |buffer, (first, leaves)| {
@@ -55,7 +57,7 @@ impl Draft {
                 file.write_all_at(buffer, first * BLOCK).attempt(|| write_action(IMAGE))?;
                 let blocks = buffer.as_chunks().0.iter();
                 leaves.iter_mut().zip(blocks).for_each(|(leaf, block)| *leaf = hasher.leaf(block));
-                done(leaves.len() as u64);
+                progress.advance(buffer.len() as u64);
                 Ok(())
             })
         })?;

@@ -3,6 +3,7 @@
 
 use crate::erofs::format::BLOCK;
 use crate::error::Attempt;
+use crate::progress::{Phase, Progress};
 use crate::release::{IMAGE, SEAL, TREE};
 use crate::{Error, Result, parallel};
 use pintle_verify::verity::{self, Geometry, Leaf, LeafHasher, TreeFile};
@@ -18,7 +19,7 @@ const RUN: usize = 64;
 /// The longest seal there is, and a byte more so that a longer one is seen to be longer.
 const SEAL_LIMIT: u64 = 4096 + 1;
 
-/// Proves the release in `directory`. `done` is told of blocks as they are checked.
+/// Proves the release in `directory`.
 ///
 /// # Errors
 /// Says which file is wrong, and where.
@@ -26,13 +27,13 @@ pub fn verify(
     directory: &Path,
     keys: &KeySet,
     expect: &Expect,
-    done: impl Fn(u64) + Sync,
+    progress: &dyn Progress,
 ) -> Result<Verified<Seal>> {
     let seal = verify_seal(&directory.join(SEAL), keys, expect)?;
     let bytes = read_tree(&directory.join(TREE), &seal)?;
     let tree = TreeFile::open(&bytes, &seal)
         .map_err(|cause| Error::input(format!("verify {TREE}"), cause))?;
-    verify_image(&directory.join(IMAGE), &seal, tree.leaves(), done)?;
+    verify_image(&directory.join(IMAGE), &seal, tree.leaves(), progress)?;
     Ok(seal)
 }
 
@@ -61,22 +62,18 @@ fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn verify_image(
-    path: &Path,
-    seal: &Seal,
-    leaves: &[Leaf],
-    done: impl Fn(u64) + Sync,
-) -> Result<()> {
+fn verify_image(path: &Path, seal: &Seal, leaves: &[Leaf], progress: &dyn Progress) -> Result<()> {
     let action = || format!("read {}", path.display());
     let file = File::open(path).attempt(action)?;
     check_size(file.metadata().attempt(action)?.len(), seal.image_size)?;
+    progress.begin(Phase::Hash, Some(seal.image_size));
     let hasher = LeafHasher::new(&seal.salt);
     let runs = (0..).step_by(RUN).zip(leaves.chunks(RUN));
     parallel::for_each(runs, Vec::new, |buffer, (first, leaves)| {
         buffer.resize(leaves.len() * verity::BLOCK, 0);
         file.read_exact_at(buffer, first * BLOCK).attempt(action)?;
         check_blocks(&hasher, first, buffer, leaves)?;
-        done(leaves.len() as u64);
+        progress.advance(buffer.len() as u64);
         Ok(())
     })
 }

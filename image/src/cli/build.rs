@@ -1,10 +1,120 @@
 //! `pintle build`.
 
+use super::moment::Moment;
+use super::progress::Quiet;
+use pintle_image::build::{self, Built, Configuration, Given, Request, Terms};
+use pintle_image::keygen;
+use pintle_image::source::Source;
+use pintle_verify::{Architecture, ImageId, Percent, SigningKey, Version};
+use std::path::PathBuf;
+
 /// Make root.img, root.tree and seal from a container image.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The container image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE or dir:PATH.
+    source: Source,
+
+    /// A private key to sign with, as keygen makes it; up to four.
+    #[arg(long = "key", value_name = "FILE", required = true)]
+    keys: Vec<PathBuf>,
+
+    /// The directory for root.img, root.tree and seal.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+
+    /// The image's id [default: IMAGE_ID of its os-release].
+    #[arg(long, value_name = "ID")]
+    image_id: Option<ImageId>,
+
+    /// Its version [default: IMAGE_VERSION of its os-release, else its OCI label].
+    #[arg(long, value_name = "VERSION")]
+    image_version: Option<Version>,
+
+    /// Its sequence, which must rise from release to release [default: when the container image
+    /// was made, in seconds since 1970].
+    #[arg(long, value_name = "NUMBER")]
+    sequence: Option<u64>,
+
+    /// The lowest sequence that machines may go back to once this image is blessed.
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    floor: u64,
+
+    /// When machines stop installing it: seconds since 1970, or 2027-01-31T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    best_before: Option<Moment>,
+
+    /// The percentage of machines that install it by themselves.
+    #[arg(long, value_name = "0..100", default_value = "100")]
+    rollout: Percent,
+
+    /// What machines it is for (amd64, arm64, …) [default: this one's architecture].
+    #[arg(long, value_name = "ARCH")]
+    arch: Option<Architecture>,
+
+    /// When the seal is made: seconds since 1970, or 2027-01-31T00:00:00Z [default: when the
+    /// container image was made, else now].
+    #[arg(long, value_name = "TIME", env = "SOURCE_DATE_EPOCH")]
+    created: Option<Moment>,
+
+    /// Leave /usr/lib/pintle alone: another init runs the image.
+    #[arg(long)]
+    no_system: bool,
+
+    /// Print what was built as JSON.
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    quiet: Quiet,
+}
 
 /// Does what `args` say.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("cannot run build: not built yet")
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let files = args.keys.iter();
+    let keys: Vec<SigningKey> =
+        files.map(|file| keygen::read_signing_key(file)).collect::<Result<_, _>>()?;
+    let progress = args.quiet.progress();
+    let built = build::build(&request(args, &keys), &progress)?;
+    drop(progress);
+    match args.json {
+        true => println!("{}", serde_json::to_string_pretty(&built)?),
+        false => println!("{}", summary(args, &built)),
+    }
+    Ok(())
+}
+
+fn request<'a>(args: &'a Args, keys: &'a [SigningKey]) -> Request<'a> {
+    Request {
+        source: &args.source,
+        directory: &args.output,
+        keys,
+        architecture: args.arch.unwrap_or(Architecture::running()),
+        given: Given {
+            image_id: args.image_id.clone(),
+            version: args.image_version.clone(),
+            sequence: args.sequence,
+            created: args.created.map(Moment::seconds),
+        },
+        terms: Terms {
+            floor: args.floor,
+            best_before: args.best_before.map(Moment::seconds),
+            rollout: args.rollout,
+        },
+        configuration: match args.no_system {
+            true => Configuration::LeaveAlone,
+            false => Configuration::Compile,
+        },
+        now: Moment::now().seconds(),
+    }
+}
+
+fn summary(args: &Args, built: &Built) -> String {
+    let Built { image_id, version, sequence, architecture, image_size, files, .. } = built;
+    format!(
+        "{image_id} {version} (sequence {sequence}, {architecture}): {files} files, {image_size} \
+         bytes\n  root hash  {}\n  seal       {}\n  in         {}",
+        built.root_hash,
+        built.seal_digest,
+        args.output.display()
+    )
 }

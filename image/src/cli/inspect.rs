@@ -1,6 +1,6 @@
 //! `pintle inspect`.
 
-use pintle_image::inspect::{self, Depth};
+use pintle_image::inspect::{self, Depth, Report};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
@@ -20,11 +20,21 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let depth = if args.json { Depth::Contents } else { Depth::Attributes };
     let report = inspect::inspect(&args.path, depth)?;
+    match print(args, &report) {
+        // Whoever read it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => Ok(printed?),
+    }
+}
+
+fn print(args: &Args, report: &Report) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match args.json {
-        true => serde_json::to_writer_pretty(&mut out, &report)?,
+        true => {
+            serde_json::to_writer_pretty(&mut out, report)?;
+            out.write_all(b"\n")?;
+        }
         false => write!(out, "{report}")?,
     }
-    out.write_all(b"\n")?;
-    Ok(out.flush()?)
+    out.flush()
 }

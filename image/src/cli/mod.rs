@@ -6,6 +6,7 @@ mod initrd;
 mod inspect;
 mod kernel;
 mod keygen;
+mod moment;
 mod output;
 mod progress;
 mod verify;

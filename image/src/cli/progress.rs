@@ -1,7 +1,7 @@
 //! How far a command has come, for whoever sits at a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pintle_image::erofs::format::BLOCK;
+use pintle_image::progress::{Phase, Progress};
 
 /// Whether a command shows how far it has come.
 #[derive(clap::Args)]
@@ -11,46 +11,58 @@ pub(crate) struct Quiet {
     quiet: bool,
 }
 
-/// A line on standard error, gone when dropped; nothing where that is no terminal.
-pub(crate) struct Progress(ProgressBar);
-
 impl Quiet {
-    /// Begins with what is being done and no end in sight.
-    pub(crate) fn progress(&self, what: &'static str) -> Progress {
-        let target = match self.quiet {
-            true => ProgressDrawTarget::hidden(),
-            false => ProgressDrawTarget::stderr(),
-        };
-        let bar = ProgressBar::with_draw_target(None, target);
-        bar.set_style(style("{spinner} {msg} {decimal_bytes}"));
-        bar.set_message(what);
-        Progress(bar)
+    pub(crate) fn progress(&self) -> Bar {
+        Bar(ProgressBar::with_draw_target(
+            None,
+            match self.quiet {
+                true => ProgressDrawTarget::hidden(),
+                false => ProgressDrawTarget::stderr(),
+            },
+        ))
     }
 }
 
-impl Progress {
-    /// Goes on to something that ends after `blocks`.
-    pub(crate) fn begin(&self, what: &'static str, blocks: u64) {
-        self.0.set_style(style(
-            "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec}",
-        ));
-        self.0.set_message(what);
-        self.0.set_position(0);
-        self.0.set_length(blocks * BLOCK);
+/// A line on standard error, gone when dropped; nothing where that is no terminal.
+pub(crate) struct Bar(ProgressBar);
+
+impl Progress for Bar {
+    fn begin(&self, phase: Phase, total: Option<u64>) {
+        self.0.reset();
+        self.0.set_style(style(phase, total));
+        self.0.set_message(name(phase));
+        match total {
+            Some(total) => self.0.set_length(total),
+            None => self.0.unset_length(),
+        }
     }
 
-    /// So many more blocks are done.
-    pub(crate) fn done(&self, blocks: u64) {
-        self.0.inc(blocks * BLOCK);
+    fn advance(&self, amount: u64) {
+        self.0.inc(amount);
     }
 }
 
-impl Drop for Progress {
+impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
 }
 
-fn style(template: &'static str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the template is a constant")
+fn name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Layers => "unpacking layers",
+        Phase::Merge => "merging layers",
+        Phase::Directory => "reading files",
+        Phase::Write => "writing image",
+        Phase::Hash => "checking image",
+    }
+}
+
+fn style(phase: Phase, total: Option<u64>) -> ProgressStyle {
+    let template = match (phase, total) {
+        (Phase::Merge, _) => "{msg:17} {wide_bar} {pos}/{len}",
+        (_, Some(_)) => "{msg:17} {wide_bar} {binary_bytes}/{binary_total_bytes}",
+        (_, None) => "{msg:17} {binary_bytes}",
+    };
+    ProgressStyle::with_template(template).expect("templates are constants")
 }

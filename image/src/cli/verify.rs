@@ -1,10 +1,8 @@
 //! `pintle verify`.
 
 use super::progress::Quiet;
-use pintle_image::erofs::format::BLOCK;
-use pintle_image::{keygen, release, verify};
+use pintle_image::{keygen, verify};
 use pintle_verify::{Architecture, Expect, ImageId, Seal};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Prove seal, hash tree and every block of an image.
@@ -48,10 +46,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let expect =
         Expect { image_id: args.image_id.clone(), architecture: args.arch, floor: args.floor };
     let directory = directory_of(&args.release);
-    let progress = args.quiet.progress("verifying");
-    let size = fs::metadata(directory.join(release::IMAGE)).map_or(0, |image| image.len());
-    progress.begin("verifying", size / BLOCK);
-    let seal = verify::verify(directory, &keys, &expect, |blocks| progress.done(blocks))?;
+    let progress = args.quiet.progress();
+    let seal = verify::verify(directory, &keys, &expect, &progress)?;
     drop(progress);
     report(args, &seal)
 }

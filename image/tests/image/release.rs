@@ -3,6 +3,7 @@
 use crate::written::run;
 use crate::zoo::Zoo;
 use pintle_image::erofs::write::Layout;
+use pintle_image::progress::Silent;
 use pintle_image::release::{self, Draft};
 use pintle_image::verify;
 use pintle_verify::{Architecture, Expect, ImageId, KeySet, Percent, Salt, Seal, SigningKey, Uuid};
@@ -27,7 +28,7 @@ fn release_into(directory: &Path) -> Seal {
     let (salt, uuid) = (Salt::of_image_id(&image_id), Uuid::of_image_id(&image_id));
     let layout = Layout::of(&zoo.tree, *uuid.as_bytes()).unwrap();
     let mut draft = Draft::within(directory).unwrap();
-    let tree = draft.write_image((&layout, &zoo.spool), &salt, |_| {}).unwrap();
+    let tree = draft.write_image((&layout, &zoo.spool), &salt, &Silent).unwrap();
     draft.write_tree(&tree, uuid).unwrap();
     let seal = Seal {
         image_id,
@@ -56,7 +57,7 @@ fn key() -> SigningKey {
 
 fn verify(directory: &Path) -> Result<(), String> {
     let keys = KeySet::new(vec![key().public()], 1).unwrap();
-    let verified = verify::verify(directory, &keys, &ANYTHING, |_| {});
+    let verified = verify::verify(directory, &keys, &ANYTHING, &Silent);
     verified.map(drop).map_err(|error| error.to_string())
 }
 

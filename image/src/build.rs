@@ -1,0 +1,162 @@
+//! From a container image to a signed release, in one function.
+
+mod configuration;
+mod identity;
+
+pub use identity::Given;
+
+use crate::erofs::format::BLOCK;
+use crate::erofs::write::Layout;
+use crate::layer::Limits;
+use crate::progress::Progress;
+use crate::release::Draft;
+use crate::source::{self, Source};
+use crate::spool::Spool;
+use crate::{Error, Result, kmod};
+use identity::Identity;
+use pintle_verify::verity::{self, fsverity_digest};
+use pintle_verify::{
+    Architecture, Digest, ImageId, Percent, Salt, Seal, SigningKey, Uuid, Version, seal_digest,
+};
+use serde::Serialize;
+use std::path::Path;
+
+/// What to build, and from what.
+pub struct Request<'r> {
+    /// The container image.
+    pub source: &'r Source,
+    /// Where the release goes.
+    pub directory: &'r Path,
+    /// Who signs it, one to four.
+    pub keys: &'r [SigningKey],
+    /// What machines it is for, and which image of several is taken.
+    pub architecture: Architecture,
+    /// What is said of who it is.
+    pub given: Given,
+    /// On what terms machines take it.
+    pub terms: Terms,
+    /// Whether it brings a configuration for pintle.
+    pub configuration: Configuration,
+    /// Seconds since 1970, for images that do not say when they were made.
+    pub now: u64,
+}
+
+/// On what terms machines take a release.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// The lowest sequence that a machine may go back to once it has blessed this image.
+    pub floor: u64,
+    /// Until when it may be installed, in seconds since 1970.
+    pub best_before: Option<u64>,
+    /// The share of machines that install it by themselves.
+    pub rollout: Percent,
+}
+
+/// Whether an image brings a configuration for pintle's own init.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Configuration {
+    /// It does, and it is compiled into the image.
+    Compile,
+    /// It is left alone, for images that another init runs.
+    LeaveAlone,
+}
+
+/// What was built.
+#[derive(Debug, Serialize)]
+pub struct Built {
+    /// The image's id.
+    pub image_id: ImageId,
+    /// Its version.
+    pub version: Version,
+    /// Its sequence.
+    pub sequence: u64,
+    /// What machines it is for.
+    pub architecture: Architecture,
+    /// Bytes of the image.
+    pub image_size: u64,
+    /// Inodes in it.
+    pub files: u64,
+    /// Services in its configuration, if one was compiled.
+    pub services: Option<usize>,
+    /// What dm-verity is given.
+    pub root_hash: Digest,
+    /// What fs-verity measures.
+    pub fsverity_digest: Digest,
+    /// What machines remember the seal by.
+    pub seal_digest: Digest,
+}
+
+/// Builds a release.
+///
+/// # Errors
+/// When anything is wrong with what goes in; then nothing of the release is visible.
+pub fn build(request: &Request<'_>, progress: &dyn Progress) -> Result<Built> {
+    let mut draft = Draft::within(request.directory)?;
+    let spool = Spool::within(request.directory)?;
+    let mut image = read_source(request, &spool, progress)?;
+    let identity = Identity::settle(&request.given, &image, &spool, request.now)?;
+    let services = match request.configuration {
+        Configuration::Compile => Some(configuration::compile_into(&mut image.tree, &spool)?),
+        Configuration::LeaveAlone => None,
+    };
+    kmod::check_modules(&image.tree, &spool)?;
+    image.tree.leave_out_zeros(&spool)?;
+
+    let salt = Salt::of_image_id(&identity.image_id);
+    let uuid = Uuid::of_image_id(&identity.image_id);
+    let layout = Layout::of(&image.tree, *uuid.as_bytes())?;
+    let tree = draft.write_image((&layout, &spool), &salt, progress)?;
+    draft.write_tree(&tree, uuid)?;
+
+    let seal = statement(request, &image, identity, &tree);
+    let signed = seal.sign(request.keys).map_err(|cause| Error::input("sign the seal", cause))?;
+    draft.write_seal(&signed)?;
+    draft.publish()?;
+    Ok(Built {
+        files: image.tree.files() as u64,
+        services: services.map(|system| system.services.len()),
+        fsverity_digest: fsverity_digest(&seal.root_hash, &seal.salt, seal.image_size),
+        seal_digest: seal_digest(&signed),
+        image_id: seal.image_id,
+        version: seal.version,
+        sequence: seal.sequence,
+        architecture: seal.architecture,
+        image_size: seal.image_size,
+        root_hash: seal.root_hash,
+    })
+}
+
+fn read_source(
+    request: &Request<'_>,
+    spool: &Spool,
+    progress: &dyn Progress,
+) -> Result<source::Image> {
+    let options =
+        source::Options { architecture: request.architecture, limits: Limits::default(), progress };
+    request.source.read(spool, &options)
+}
+
+fn statement(
+    request: &Request<'_>,
+    image: &source::Image,
+    identity: Identity,
+    tree: &verity::Tree,
+) -> Seal {
+    let terms = request.terms;
+    Seal {
+        salt: Salt::of_image_id(&identity.image_id),
+        image_id: identity.image_id,
+        architecture: request.architecture,
+        version: identity.version,
+        sequence: identity.sequence,
+        floor: terms.floor,
+        created: identity.created,
+        best_before: terms.best_before,
+        rollout: terms.rollout,
+        image_size: tree.geometry().data_blocks() * BLOCK,
+        root_hash: tree.root(),
+        source: image.manifest,
+        kernel: None,
+        next_keys: None,
+    }
+}

@@ -4,6 +4,7 @@
 pub mod build;
 pub mod cpio;
 pub mod deb;
+pub mod disk;
 pub mod erofs;
 pub mod error;
 pub mod initrd;

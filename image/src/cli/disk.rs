@@ -1,10 +1,64 @@
 //! `pintle disk`.
 
-/// Make a disk image that boots.
+use std::path::PathBuf;
+
+use anyhow::Context;
+use pintle_config::{Bytes, Value};
+use pintle_image::disk::{self, Entry, FsVerity, Partitions, Recipe, State};
+
+/// Make the disk that a machine keeps its state on, with releases installed. Needs no root.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The disk image to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// How large the disk is: 512MiB, 4GiB. What stays empty takes no room on the host.
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    size: u64,
+
+    /// What the machine finds the file system by, and with --gpt the partition.
+    #[arg(long, value_name = "LABEL", default_value = "pintle-state")]
+    label: String,
+
+    /// Give the disk a partition table (GPT) with one partition.
+    #[arg(long)]
+    gpt: bool,
+
+    /// A release that counts as good: a directory that pintle build wrote. May be given again.
+    #[arg(long, value_name = "DIR")]
+    release: Vec<PathBuf>,
+
+    /// A release that is on trial and has three tries. May be given again.
+    #[arg(long, value_name = "DIR")]
+    trial: Vec<PathBuf>,
+
+    /// Put fs-verity in force on the images, which saves reading them at the first boot. Kernels
+    /// without fs-verity cannot open them then.
+    #[arg(long)]
+    fs_verity: bool,
+}
 
 /// Does what `args` say.
-pub(crate) fn run(_args: &Args) -> anyhow::Result<()> {
-    anyhow::bail!("cannot run disk: not built yet")
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let good = args.release.iter().map(|release| Entry::open(release, State::Good));
+    let trials = args.trial.iter().map(|release| Entry::open(release, State::Trial));
+    let recipe = Recipe {
+        size: args.size,
+        label: args.label.clone(),
+        partitions: if args.gpt { Partitions::Gpt } else { Partitions::None },
+        entries: good.chain(trials).collect::<Result<_, _>>()?,
+        fs_verity: if args.fs_verity { FsVerity::Enabled } else { FsVerity::Later },
+    };
+    disk::make(&recipe, &args.output)?;
+    let names: Vec<_> = recipe.entries.iter().map(Entry::name).collect();
+    println!("{}: {}", args.output.display(), names.join(", "));
+    Ok(())
+}
+
+fn size(text: &str) -> anyhow::Result<u64> {
+    /// ext4's own limit is higher, but no machine's disk.
+    type Size = Bytes<1, { 64 << 40 }>;
+    let size = Size::from_text(text).with_context(|| format!("expected {}", Size::expected()))?;
+    Ok(size.get())
 }

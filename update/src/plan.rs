@@ -21,20 +21,23 @@ pub struct Change {
 }
 
 /// Counts a try of `entry`.
-///
-/// When a bad entry that had nine tries is tried again, a new round begins: every other bad entry
-/// that had nine is set back to one, or the tie would go to the same entry for ever.
 pub fn count_try(entries: &[EntryName], entry: &EntryName) -> Change {
+    happen(entries, entry, Event::Try, Tries::DEFAULT)
+}
+
+/// Begins a new round of last resorts when every bad entry that may boot had nine tries: all are set
+/// back to one, or the tie would go to the same one for ever. To be done before the entries are
+/// ordered; the one that comes last in the order is first here, so that after a cut it has its turn.
+pub fn new_round(entries: &[EntryName], floor: u64) -> Vec<Step> {
+    let is_bad = |entry: &EntryName| matches!(entry.state(), EntryState::Bad { .. });
     let last_of_round = EntryState::Bad { done: Tries::MAX };
-    let others = entries.iter().filter(|other| {
-        entry.state() == last_of_round && other.state() == last_of_round && *other != entry
-    });
+    let mut order = select(entries, floor);
+    order.retain(is_bad);
+    if order.len() < 2 || order.iter().any(|entry| entry.state() != last_of_round) {
+        return Vec::new();
+    }
     let first_of_round = EntryState::Bad { done: Tries::ONE };
-    let mut steps: Vec<_> =
-        others.flat_map(|other| rename(entries, other, first_of_round).steps).collect();
-    let own = happen(entries, entry, Event::Try, Tries::DEFAULT);
-    steps.extend(own.steps);
-    Change { name: own.name, steps }
+    order.iter().rev().flat_map(|entry| rename(entries, entry, first_of_round).steps).collect()
 }
 
 /// Makes `entry` good, then raises the floor to its seal's.

@@ -80,11 +80,18 @@ impl Store {
         files::open(&self.hands, &Place::entry(entry))
     }
 
-    /// To be called before an entry is chosen: a good entry during whose run the watchdog reset the
-    /// machine, or that ran three times in a row without a clean shutdown, is put on trial again.
+    /// To be called before the entries are listed for a choice: a good entry during whose run the
+    /// watchdog reset the machine, or that ran three times in a row without a clean shutdown, is
+    /// put on trial again; and where all bad entries had nine tries, they count from one again.
     ///
-    /// Returns the old and the new name of what was changed.
+    /// Returns the old and the new name of the entry that was put on trial.
     pub fn judge_last_run(&self, reset: Reset) -> Result<Option<(EntryName, EntryName)>, Error> {
+        let judged = self.judge_good(reset)?;
+        self.hands.carry_out(&plan::new_round(&self.entries()?.entries, self.floor()?))?;
+        Ok(judged)
+    }
+
+    fn judge_good(&self, reset: Reset) -> Result<Option<(EntryName, EntryName)>, Error> {
         let (entries, trust) = (self.entries()?.entries, self.trust()?);
         let Some(entry) = plan::last_run(&entries, &trust) else { return Ok(None) };
         let change = match reset {

@@ -74,6 +74,7 @@ fn plans_by_title() -> Vec<(&'static str, Vec<String>)> {
     let three = entries(&["1_a", "2_b", "3_c+3-0"]);
     let [one, two, trial] = three.as_slice() else { unreachable!() };
     let bad = entries(&["1_a+0-9", "2_b+0-9"]);
+    let below = entries(&["1_a+0-1", "2_b+0-9", "3_c+0-9"]);
     let copies = entries(&["1_a", "1_a+3-0"]);
     let trust = Trust { floor: 1, marks: vec![running(2, 1)], ..Trust::default() };
     let lapsed = Trust { marks: vec![running(2, 2)], ..Trust::default() };
@@ -87,10 +88,10 @@ fn plans_by_title() -> Vec<(&'static str, Vec<String>)> {
     vec![
         ("count a try of 3_c+3-0", shown_all(&plan::count_try(&three, trial).steps)),
         ("count a try of 2_b", shown_all(&plan::count_try(&three, two).steps)),
-        (
-            "count a try of 2_b+0-9, beside 1_a+0-9",
-            shown_all(&plan::count_try(&bad, &bad[1]).steps),
-        ),
+        ("count a try of 2_b+0-9", shown_all(&plan::count_try(&bad, &bad[1]).steps)),
+        ("new round, 1_a and 2_b had nine tries", shown_all(&plan::new_round(&bad, 0))),
+        ("new round, 1_a+0-1 is below the floor", shown_all(&plan::new_round(&below, 2))),
+        ("new round, nothing is bad", shown_all(&plan::new_round(&three, 0))),
         (
             "bless 3_c+3-0, floor 0, machine's floor 1",
             shown_all(&plan::bless(&three, &trust, trial, 0).steps),

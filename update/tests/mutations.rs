@@ -22,7 +22,7 @@ fn names_in_trust() {
     let digest = "0123456789abcdef".repeat(4);
     let bad: String = (1..=64).map(|number| format!("bad-{number}-{digest}\n")).collect();
     let seeds = [
-        "clean\nfloor-41\n",
+        "clean\nfloor-10\nfloor-9\n",
         "running-42-3-1\nrunning-42-0-0\nfloor-1\nfloor-18446744073709551615\n",
         &format!("floor-7\nrunning-18446744073709551615-1-0\nbad-7-{digest}\n"),
         &bad,

@@ -33,7 +33,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store whose root directory this is; the descriptor is not kept.
+    /// Opens the store whose root directory this is. The file system stays busy until the store is
+    /// dropped, whatever becomes of this descriptor.
     pub fn open(state: BorrowedFd<'_>) -> Result<Self, Error> {
         Ok(Self { hands: Hands::open(state)?, tries: Tries::DEFAULT })
     }

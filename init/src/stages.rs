@@ -19,6 +19,7 @@ use pintle_update::{Reset, Store, Tries};
 use rustix::fd::AsFd;
 
 use crate::initramfs::{self, Initramfs};
+use crate::new_root::NEW_ROOT;
 use crate::report::{Event, Report};
 use crate::shell;
 use crate::store::{self, KEYS, STATE};
@@ -66,7 +67,7 @@ pub(crate) fn place() -> Place {
 
 pub(crate) fn mount_kernel_file_systems() -> Result<(), Failure> {
     base::mount_first()?;
-    fs::create_dir_all("/run/pintle").map_err(|cause| file("/run/pintle", cause))
+    ["/run/pintle", NEW_ROOT].into_iter().try_for_each(make_directory)
 }
 
 pub(crate) fn open_report(report: &mut Report) {
@@ -180,7 +181,7 @@ pub(crate) fn mount_state(
     watchdog: Option<&Watchdog>,
     report: &mut Report,
 ) -> Result<Verity, Failure> {
-    fs::create_dir_all(STATE).map_err(|cause| file(STATE, cause))?;
+    make_directory(STATE)?;
     let mut feed = || watchdog.map_or(Ok(()), Watchdog::keep_alive).unwrap_or_default();
     let state = state::mount(device, Path::new(STATE), &mut feed)?;
     report.event(&Event::StateMounted { device: &device.name });
@@ -244,6 +245,10 @@ pub(crate) fn hand_over_keys(keys: &[u8]) -> Result<(), Failure> {
     let mut options = fs::OpenOptions::new();
     let opened = options.write(true).create_new(true).mode(0o600).open(KEYS);
     opened.and_then(|mut opened| io::Write::write_all(&mut opened, keys)).map_err(|c| file(KEYS, c))
+}
+
+fn make_directory(path: &'static str) -> Result<(), Failure> {
+    fs::create_dir_all(path).map_err(|cause| file(path, cause))
 }
 
 fn file(path: &'static str, cause: io::Error) -> Failure {

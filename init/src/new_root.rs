@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use pintle_config::{EtcMode, Program, Purpose, Shell, System};
@@ -62,7 +63,11 @@ pub(crate) fn enter(mut all: Candidates<'_>, mounted: Mounted) -> Result<Infalli
     let next = Next::of(mounted.system);
     switch_root(Path::new(NEW_ROOT))?;
     match next {
-        Next::Myself(system) => stage2::run(Life { handover, boot: all.settings.boot, system }),
+        Next::Myself(system) => {
+            // A virtio port and a watchdog can be open once only, and stage 2 opens its own.
+            drop((mem::take(all.report), all.watchdog.take()));
+            stage2::run(Life { handover, boot: all.settings.boot, system })
+        }
         Next::Own(file) => Err(become_own_init(&file).into()),
         Next::Other(path) => {
             all.watchdog.take().map(|watchdog| watchdog.disarm());

@@ -9,6 +9,7 @@ use crate::cache::Recipe;
 use crate::cargo::Binary;
 use crate::host::{program, run};
 use crate::layer::Layer;
+use crate::walk::{Node, walk};
 
 /// When the images were made (RFC 3339), so that they are functions of their recipes.
 const CREATED: &str = "2024-01-01T00:00:00Z";
@@ -87,10 +88,24 @@ impl ContainerImage {
         Ok(format!("oci:{}:latest", folder.join("oci").display()))
     }
 
+    /// Its tree as umoci unpacks it, which knows nothing of pintle. As root, or ids and devices are lost.
+    ///
+    /// # Errors
+    /// When umoci fails.
+    pub fn unpacked(&self) -> Result<Vec<Node>> {
+        let bundle = tempfile::tempdir()?;
+        let source = self.oci()?;
+        let image = source.strip_prefix("oci:").unwrap_or(&source);
+        let to = bundle.path().join("bundle");
+        run(program("umoci").args(["unpack", "--image", image]).arg(&to))?;
+        walk(&to.join("rootfs"))
+    }
+
     fn layer(&self) -> Result<Vec<u8>> {
         let mut layer = Layer::default();
         layer.file("usr/lib/os-release", 0o644, self.os_release().as_bytes())?;
         layer.file("usr/libexec/agent", 0o755, &fs::read(Binary::Agent.build()?)?)?;
+        layer.file("usr/bin/pintlectl", 0o755, &fs::read(Binary::Init.build()?)?)?;
         for (path, mode, content) in &self.files {
             layer.file(path, *mode, content)?;
         }

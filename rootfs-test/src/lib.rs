@@ -44,6 +44,6 @@ pub use {
     machine::{End, Machine},
     release::{Initrd, Keys, Release},
     report::Report,
-    state::{State, StateDisk},
+    state::{Ext4, State},
     vm::{Board, Disk, Vm},
 };

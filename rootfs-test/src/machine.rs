@@ -79,8 +79,13 @@ impl Machine {
     }
 
     /// Waits until the machine reports something that `wanted` holds for; `what` names it in the error.
+    /// A machine that gives up before that is not waited for.
     pub fn wait_until(&mut self, what: &str, wanted: impl Fn(&Report) -> bool) -> Result<Report> {
-        let found = self.reports.find(wanted, deadline());
+        let found = self.reports.find(|report| wanted(report) || gave_up(report), deadline());
+        let found = found.and_then(|report| match wanted(&report) {
+            true => Ok(report),
+            false => bail!("the machine gave up"),
+        });
         found.map_err(|error| self.explain(error.context(format!("cannot see {what}"))))
     }
 
@@ -203,6 +208,10 @@ impl Drop for Machine {
         drop(self.qemu.kill());
         drop(self.qemu.wait());
     }
+}
+
+fn gave_up(report: &Report) -> bool {
+    report.event() == "recovery"
 }
 
 fn deadline() -> Instant {

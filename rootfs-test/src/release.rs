@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::cache::Recipe;
 use crate::cargo::Binary;
 use crate::container::ContainerImage;
-use crate::host::run;
+use crate::host::{program, run};
 use crate::kernel::Kernel;
 
 /// A key pair in PEM files.
@@ -22,6 +22,7 @@ pub struct Keys {
 #[derive(Clone, Debug)]
 pub struct Release {
     folder: PathBuf,
+    summary: String,
 }
 
 /// What `pintle initrd` is told.
@@ -64,11 +65,25 @@ impl Release {
         let recipe = Recipe::new("release").with_file(&Binary::Pintle.build()?)?;
         let recipe = recipe.with(&source).with(&sequence).with_file(&keys.private())?;
         let folder = recipe.folder(|folder| {
+            let release = folder.join("release");
             let mut command = pintle()?;
-            command.args(["build", &source, "--sequence", &sequence, "--key"]);
-            run(command.arg(keys.private()).arg("--output").arg(folder)).map(drop)
+            command.args(["build", "--quiet", &source, "--sequence", &sequence, "--key"]);
+            let said = run(command.arg(keys.private()).arg("--output").arg(release))?;
+            Ok(fs::write(folder.join("summary"), said.trim())?)
         })?;
-        Ok(Release { folder })
+        let summary = fs::read_to_string(folder.join("summary"))?;
+        Ok(Release { folder: folder.join("release"), summary })
+    }
+
+    /// What `pintle build` says about it.
+    pub fn summary(&self) -> &str {
+        &self.summary
+    }
+
+    /// Puts a copy of it into a new folder.
+    pub fn copy_to(&self, to: &Path) -> Result<()> {
+        run(program("cp").args(["--recursive", "--reflink=auto"]).arg(&self.folder).arg(to))
+            .map(drop)
     }
 
     /// The folder of its files. It is shared: copy it before changing anything.

@@ -50,6 +50,11 @@ impl Report {
         &self.value[field]
     }
 
+    /// All fields with their names.
+    pub fn fields(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.value.as_object().into_iter().flatten()
+    }
+
     /// The line as it came.
     pub fn line(&self) -> &str {
         &self.line

@@ -1,6 +1,7 @@
 //! A state partition as a machine finds it on its disk, put together on the host.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -13,15 +14,18 @@ use crate::vm::Disk;
 /// Room for three Debian images; the file is sparse.
 const SIZE: &str = "768M";
 
+/// The file system's block size in bytes: fs-verity wants the page size.
+const BLOCK: u64 = 4096;
+
 /// The files of a state partition. They are copies: a story may change them as it likes.
 #[derive(Debug)]
 pub struct State {
     folder: TempDir,
 }
 
-/// A disk with a state partition and nothing else: the file system fills it.
+/// An ext4 file system that fills a disk.
 #[derive(Debug)]
-pub struct StateDisk {
+pub struct Ext4 {
     file: NamedTempFile,
 }
 
@@ -35,8 +39,7 @@ impl State {
 
     /// With this release installed as `entry`, such as `42_1.4.0+3-0`.
     pub fn with(self, entry: &str, release: &Release) -> Result<State> {
-        let to = self.entry(entry);
-        run(program("cp").args(["--recursive", "--reflink=auto"]).arg(release.folder()).arg(to))?;
+        release.copy_to(&self.entry(entry))?;
         Ok(self)
     }
 
@@ -54,18 +57,26 @@ impl State {
     ///
     /// # Errors
     /// When mke2fs fails.
-    pub fn disk(&self) -> Result<StateDisk> {
-        let file = tempfile::Builder::new().prefix("pintle-disk-").tempfile()?;
-        run(program("mke2fs")
-            .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-O", "verity", "-L", "pintle-state"])
-            .args(["-E", "root_owner=0:0", "-d"])
-            .args([self.folder.path(), file.path()])
-            .arg(SIZE))?;
-        Ok(StateDisk { file })
+    pub fn disk(&self) -> Result<Ext4> {
+        Ext4::of(self.folder.path(), "pintle-state")
     }
 }
 
-impl StateDisk {
+impl Ext4 {
+    /// A file system with a folder's content. A machine finds it by its label.
+    ///
+    /// # Errors
+    /// When mke2fs fails.
+    pub fn of(folder: &Path, label: &str) -> Result<Ext4> {
+        let file = tempfile::Builder::new().prefix("pintle-disk-").tempfile()?;
+        run(program("mke2fs")
+            .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-O", "verity", "-L", label])
+            .args(["-E", "root_owner=0:0", "-d"])
+            .args([folder, file.path()])
+            .arg(SIZE))?;
+        Ok(Ext4 { file })
+    }
+
     /// The disk for a machine, which keeps what it writes.
     pub fn disk(&self) -> Disk {
         Disk::keeping(self.file.path())
@@ -84,6 +95,17 @@ impl StateDisk {
     /// A file's content; for after the machine has unmounted it.
     pub fn read(&self, path: &str) -> Result<String> {
         self.debugfs(&format!("cat {path}"))
+    }
+
+    /// Changes one bit of a file on the disk itself, past the file system.
+    pub fn flip(&self, path: &str, offset: u64) -> Result<()> {
+        let blocks = self.debugfs(&format!("blocks {path}"))?;
+        let index = usize::try_from(offset / BLOCK)?;
+        let block: u64 = blocks.split_whitespace().nth(index).context("no such block")?.parse()?;
+        let position = block * BLOCK + offset % BLOCK;
+        let mut byte = [0];
+        self.file.as_file().read_exact_at(&mut byte, position)?;
+        Ok(self.file.as_file().write_all_at(&[byte[0] ^ 1], position)?)
     }
 
     /// Fails unless the file system was left clean and nothing is wrong with it.
@@ -118,6 +140,17 @@ mod tests {
         let disk = state.disk()?;
         assert_eq!(disk.names_in("/images")?, ["42_1.4.0+3-0"]);
         assert_eq!(disk.read("/images/42_1.4.0+3-0/seal")?, "a seal");
+        disk.check()
+    }
+
+    #[test]
+    fn a_flipped_bit_is_in_the_file() -> Result<()> {
+        let state = State::new()?;
+        fs::write(state.path("images/file"), vec![b'a'; 9000])?;
+        let disk = state.disk()?;
+        disk.flip("/images/file", 8200)?;
+        let content = disk.read("/images/file")?;
+        assert_eq!(content.find(|byte| byte != 'a'), Some(8200));
         disk.check()
     }
 

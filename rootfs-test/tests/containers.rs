@@ -1,15 +1,13 @@
 //! The images that the rig makes, as umoci sees them.
 
-use std::path::Path;
-use std::process::Command;
-
 use anyhow::{Context, Result};
-use pintle_rootfs_test::walk::{Content, Node, walk};
-use pintle_rootfs_test::{Base, ContainerImage, host};
+use pintle_rootfs_test::walk::{Content, Node};
+use pintle_rootfs_test::{Base, ContainerImage};
+use std::path::Path;
 
 #[test]
 fn a_busybox_image_holds_a_user_space_and_the_agent() -> Result<()> {
-    let nodes = unpacked(&ContainerImage::of(Base::Busybox, "1.0.0"))?;
+    let nodes = ContainerImage::of(Base::Busybox, "1.0.0").unpacked()?;
     assert_eq!(find(&nodes, "usr/bin/sh")?.content, Content::Target(b"busybox".to_vec()));
     assert_eq!(find(&nodes, "usr/libexec/agent")?.mode, 0o100755);
     assert_eq!(find(&nodes, "usr/lib/pintle/agent.toml")?.mode, 0o100644);
@@ -18,7 +16,7 @@ fn a_busybox_image_holds_a_user_space_and_the_agent() -> Result<()> {
 
 #[test]
 fn a_debian_image_shows_what_layers_can_do() -> Result<()> {
-    let nodes = unpacked(&ContainerImage::of(Base::Debian, "12.0.0"))?;
+    let nodes = ContainerImage::of(Base::Debian, "12.0.0").unpacked()?;
     assert_eq!(find(&nodes, "opt/specials/third-name")?.links, 3);
     assert_eq!(find(&nodes, "opt/specials/capable")?.xattrs[0].0, b"security.capability");
     assert_eq!(find(&nodes, "opt/specials/large-ids")?.gid, 3_000_000);
@@ -26,16 +24,6 @@ fn a_debian_image_shows_what_layers_can_do() -> Result<()> {
     assert_eq!(names_in(&nodes, "usr/share/doc"), ["after", "before"]);
     assert!(find(&nodes, "usr/bin/perl").is_err());
     Ok(())
-}
-
-fn unpacked(image: &ContainerImage) -> Result<Vec<Node>> {
-    let bundle = tempfile::tempdir()?;
-    let source = image.oci()?;
-    let image = source.strip_prefix("oci:").context("not an OCI layout")?;
-    host::run(
-        Command::new("umoci").args(["unpack", "--image", image]).arg(bundle.path().join("b")),
-    )?;
-    walk(&bundle.path().join("b/rootfs"))
 }
 
 fn find<'a>(nodes: &'a [Node], path: &str) -> Result<&'a Node> {

@@ -1,4 +1,0 @@
-//! `cargo boot`: shows what pintle does.
-#![forbid(unsafe_code)]
-
-fn main() {}

@@ -4,6 +4,7 @@
 
 #[path = "../image/facts.rs"]
 mod facts;
+mod invariants;
 mod layout;
 mod outcome;
 mod program;
@@ -13,7 +14,6 @@ mod directory;
 mod formats;
 mod gnu_tar;
 mod hostile;
-mod memory;
 mod mutations;
 mod rules;
 mod sources;

@@ -1,0 +1,16 @@
+//! Any bytes are read as a tar, in which nothing is where it cannot be, or refused; it never
+//! panics, and ends.
+//!
+//! `cargo test -p pintle-image --test source` runs the same over seeded mutations.
+#![no_main]
+
+#[path = "../../image/tests/source/invariants.rs"]
+#[allow(dead_code, reason = "the other targets use the rest")]
+mod invariants;
+#[path = "../../image/tests/source/tarball.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod tarball;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    invariants::tars_are_read_or_refused(bytes);
+});

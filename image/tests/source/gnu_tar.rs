@@ -16,9 +16,9 @@ fn files() -> TempDir {
     let deep = format!("{}/", "d".repeat(90)).repeat(3);
     let long = "n".repeat(255);
     let script = format!(
-        "mkdir -p etc {deep} && echo 1 > etc/one && ln etc/one etc/eins && ln -s {deep}{long} etc/s \
-         && echo deep > {deep}{long} && ln {deep}{long} etc/hard && mkfifo pipe && mknod null c 1 3 \
-         && mknod disk b 8 17 && chown 123456:654321 etc/one && chmod 6755 etc/one \
+        "mkdir -p etc {deep} && echo 1 > etc/one && ln etc/one etc/eins \
+         && echo deep > {deep}{long} && ln -s {deep}{long} etc/s && ln {deep}{long} etc/hard \
+         && mkfifo pipe && mknod null c 1 3 && mknod disk b 8 17 && chown 123456:654321 etc/one && chmod 6755 etc/one \
          && chmod 1777 etc && touch -d '2001-02-03 04:05:06' etc/one {deep}{long} pipe null disk \
          && touch -h -d '2001-02-03 04:05:07' etc/s && find . -type d | xargs touch -d '2002-01-01'"
     );

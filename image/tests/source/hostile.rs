@@ -1,4 +1,5 @@
-//! Layers that somebody made to hurt. Each ends in an error that names the layer, where in it, the entry and the crime.
+//! Layers that somebody made to hurt. Each ends in an error that names the layer, where in it, the
+//! entry and the crime.
 
 use std::io::Write;
 

@@ -209,7 +209,7 @@ fn a_manifest_is_not_an_index_and_an_index_no_manifest() {
     let image = layout.image("amd64", Packing::Plain, &members("x"));
     layout.set_index(&[with(&image, "mediaType", INDEX)]);
     assert!(refused(&layout).ends_with("its mediaType is not what its descriptor says"));
-    let index = layout.index(&[image.clone()]);
+    let index = layout.index(std::slice::from_ref(&image));
     layout.set_index(&[with(&index, "mediaType", MANIFEST)]);
     assert!(refused(&layout).ends_with("its mediaType is not what its descriptor says"));
     let config = layout.config("amd64", &[]);

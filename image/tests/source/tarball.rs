@@ -147,12 +147,6 @@ impl Member {
         self
     }
 
-    /// Data, whatever the header says.
-    pub(crate) fn data(mut self, data: impl AsRef<[u8]>) -> Self {
-        self.data = data.as_ref().to_vec();
-        self
-    }
-
     /// Any change of the header.
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Header)) -> Self {
         change(&mut self.header);

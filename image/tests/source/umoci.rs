@@ -1,8 +1,8 @@
 //! The same images as umoci and GNU tar understand them.
 //!
-//! Where umoci 0.4.7 differs from image-spec layer.md, the test says so and holds us to the specification.
+//! Where umoci 0.4.7 differs from image-spec layer.md, the test says so and holds us to the
+//! specification.
 
-use std::fs;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -232,9 +232,9 @@ fn symlinked_parents_as_umoci_follows_them() {
     assert_same(&ours, &theirs);
 }
 
-/// A layer that makes a directory of the symlink `l`, its opaque whiteout first. umoci 0.4.7 follows
-/// the symlink that is still there, and empties `u/l`; layer.md has whiteouts hide what is below
-/// their own path.
+/// A layer that makes a directory of the symlink `l`, its opaque whiteout first. umoci 0.4.7
+/// follows the symlink that is still there, and empties `u/l`; layer.md has whiteouts hide what is
+/// below their own path.
 #[test]
 fn an_opaque_whiteout_in_front_of_what_replaces_a_symlink_where_umoci_differs() {
     let lower = vec![directory("u/l"), file("u/l/a"), Member::symlink("l", "u/l").mtime(1)];

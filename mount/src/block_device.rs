@@ -2,6 +2,8 @@
 //!
 //! Source: kernel documentation ABI/stable/sysfs-block; `block/partitions/core.c` for the keys.
 
+use crate::ext4::{BACKUPS, Superblock};
+use crate::partition;
 use crate::superblock::{self, Found};
 use pintle_sys::uevent::Uevent;
 use rustix::fd::OwnedFd;
@@ -16,8 +18,8 @@ pub struct BlockDevice {
     pub name: String,
     /// The name in its GPT entry.
     pub partition_label: Option<String>,
-    /// The UUID of its GPT entry, in lower case, where the kernel tells it.
-    pub partition_uuid: Option<String>,
+    /// Its number on its disk, where it is a partition.
+    pub partition: Option<u32>,
 }
 
 impl BlockDevice {
@@ -48,11 +50,38 @@ impl BlockDevice {
             .or_else(|| superblock::btrfs_in(&read_block(&device, superblock::BTRFS_OFFSET)?))
     }
 
+    /// The ext4 whose first backup superblock is on it: what is left to know a file system by when
+    /// its primary one is gone.
+    pub fn filesystem_in_backup(&self) -> Option<Found> {
+        let device = self.open().ok()?;
+        BACKUPS.iter().find_map(|backup| {
+            let block = read_block(&device, backup.offset())?;
+            let superblock = Superblock::parse(block.first_chunk()?)?;
+            backup.is_sound(&superblock).then(|| superblock.into())
+        })
+    }
+
+    /// The UUID of its entry in the partition table of its disk, in lower case.
+    pub fn partition_uuid(&self) -> Option<String> {
+        let disk = self.disk()?.open().ok()?;
+        let read = |offset| {
+            let mut sector = [0; partition::SECTOR];
+            (pread(&disk, &mut sector, offset).ok()? == sector.len()).then_some(sector)
+        };
+        partition::uuid(read, self.partition?)
+    }
+
     /// Its size in bytes.
     pub fn size(&self) -> Option<u64> {
         let path = Path::new("/sys/class/block").join(&self.name).join("size");
         let sectors: u64 = std::fs::read_to_string(path).ok()?.trim_end().parse().ok()?;
         sectors.checked_mul(512)
+    }
+
+    /// The disk that a partition is on: its directory in `/sys` stands in the disk's.
+    fn disk(&self) -> Option<BlockDevice> {
+        let link = std::fs::read_link(Path::new("/sys/class/block").join(&self.name)).ok()?;
+        BlockDevice::of_sysfs(link.parent()?.file_name()?.to_str()?)
     }
 
     pub(crate) fn open(&self) -> rustix::io::Result<OwnedFd> {
@@ -63,7 +92,7 @@ impl BlockDevice {
         Some(BlockDevice {
             name: get("DEVNAME")?.to_owned(),
             partition_label: get("PARTNAME").map(str::to_owned),
-            partition_uuid: get("PARTUUID").map(str::to_ascii_lowercase),
+            partition: get("PARTN").and_then(|number| number.parse().ok()),
         })
     }
 }
@@ -87,11 +116,11 @@ mod tests {
     #[test]
     fn partition_is_described_by_its_keys() {
         let text = "MAJOR=254\nMINOR=2\nDEVNAME=vda2\nDEVTYPE=partition\nPARTN=2\n\
-            PARTNAME=a state=b\nPARTUUID=ABCD-01\n";
+            PARTNAME=a state=b\n";
         let device = BlockDevice::of_keys(|key| value(text, key)).unwrap();
         assert_eq!(device.path(), Path::new("/dev/vda2"));
         assert_eq!(device.partition_label.as_deref(), Some("a state=b"));
-        assert_eq!(device.partition_uuid.as_deref(), Some("abcd-01"));
+        assert_eq!(device.partition, Some(2));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::BlockDevice;
 use crate::error::{Error, Missing, Result};
 use crate::modules::Loader;
+use crate::superblock::Found;
 use pintle_sys::Purpose;
 use pintle_sys::uevent::{MESSAGE_MAX, Received, Socket};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -48,13 +49,11 @@ pub fn wait(
 ) -> Result<BlockDevice> {
     let deadline = Instant::now() + limit;
     let mut found = find(wanted);
-    while found.is_none() {
-        if !wait_for_event(events, deadline)? {
-            return Err(missing(wanted, limit, modules));
-        }
+    while found.is_none() && wait_for_event(events, deadline)? {
         found = take_event(wanted, modules, events)?;
     }
-    found.ok_or_else(|| missing(wanted, limit, modules))
+    // Too costly for every device that appears, and hardly ever needed.
+    found.or_else(|| find_by_backup(wanted)).ok_or_else(|| missing(wanted, limit, modules))
 }
 
 /// The device, if it is there now.
@@ -62,14 +61,29 @@ pub fn find(wanted: DeviceSpec<'_>) -> Option<BlockDevice> {
     all().find(|device| wanted.is(device))
 }
 
+/// The device of an ext4 that has lost its primary superblock.
+fn find_by_backup(wanted: DeviceSpec<'_>) -> Option<BlockDevice> {
+    all().find(|device| device.filesystem_in_backup().is_some_and(|found| wanted.is_of(&found)))
+}
+
 impl DeviceSpec<'_> {
     fn is(&self, device: &BlockDevice) -> bool {
         match *self {
             DeviceSpec::Path(path) => device.path() == path,
             DeviceSpec::PartLabel(label) => device.partition_label.as_deref() == Some(label),
-            DeviceSpec::PartUuid(uuid) => device.partition_uuid.as_deref() == Some(uuid),
-            DeviceSpec::Label(label) => device.filesystem().is_some_and(|it| it.label == label),
-            DeviceSpec::Uuid(uuid) => device.filesystem().is_some_and(|it| it.uuid == uuid),
+            DeviceSpec::PartUuid(uuid) => device.partition_uuid().is_some_and(|it| it == uuid),
+            DeviceSpec::Label(_) | DeviceSpec::Uuid(_) => {
+                device.filesystem().is_some_and(|found| self.is_of(&found))
+            }
+        }
+    }
+
+    /// Whether a device is meant by this file system on it.
+    fn is_of(&self, found: &Found) -> bool {
+        match *self {
+            DeviceSpec::Label(label) => found.label == label,
+            DeviceSpec::Uuid(uuid) => found.uuid == uuid,
+            DeviceSpec::Path(_) | DeviceSpec::PartLabel(_) | DeviceSpec::PartUuid(_) => false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong, by who must act.
 
 use crate::devices::Present;
-use crate::kernel_log::{KernelLog, Mark};
+use crate::kernel_log::KernelLog;
 use crate::modules::Failure;
 use pintle_sys as sys;
 use rustix::io::Errno;
@@ -66,10 +66,10 @@ impl Cause {
 }
 
 impl Error {
-    /// Adds what the kernel has logged since `mark`.
-    pub(crate) fn with_log_since(mut self, mark: Mark) -> Error {
+    /// Adds what the kernel has logged.
+    pub(crate) fn with_log(mut self, log: &KernelLog) -> Error {
         if let Some(cause) = self.cause_mut() {
-            cause.kernel.extend(KernelLog::since(mark));
+            cause.kernel.extend(log.lines());
         }
         self
     }

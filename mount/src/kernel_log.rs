@@ -3,9 +3,8 @@
 //! Source: kernel documentation ABI/testing/dev-kmsg.
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{Mode, OFlags, SeekFrom, open, seek};
 use rustix::io::{Errno, read};
-use rustix::time::{ClockId, clock_gettime};
 
 /// A record is at most this long; the kernel answers EINVAL to less room.
 const RECORD_MAX: usize = 8192;
@@ -13,47 +12,34 @@ const RECORD_MAX: usize = 8192;
 /// More lines than these tell nothing new about one failed step.
 const LINES_MAX: usize = 8;
 
-/// Records are this many at most in a log of 16 MiB; it ends the reading when the kernel logs
-/// faster than it is read.
+/// A log of 16 MiB holds fewer records; this ends the reading when the kernel logs faster than it
+/// is read.
 const RECORDS_MAX: usize = 1 << 18;
 
-/// A moment on the kernel log's clock, in microseconds since boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Mark(u64);
-
-impl Mark {
-    pub(crate) fn now() -> Mark {
-        let now = clock_gettime(ClockId::Monotonic);
-        let (seconds, nanoseconds) = (now.tv_sec.cast_unsigned(), now.tv_nsec.cast_unsigned());
-        Mark(seconds.saturating_mul(1_000_000).saturating_add(nanoseconds / 1000))
-    }
-}
-
-/// The kernel's ring buffer, read from its oldest record.
-pub(crate) struct KernelLog(OwnedFd);
+/// The kernel's log from a moment on. The moment is a place in the log: its time stamps are of
+/// another clock than the ones that user space can read.
+#[derive(Debug)]
+pub(crate) struct KernelLog(Option<OwnedFd>);
 
 impl KernelLog {
-    /// The last lines logged since `mark`; none where the log cannot be read.
-    pub(crate) fn since(mark: Mark) -> Vec<String> {
+    /// The log from now on; always empty where it cannot be read.
+    pub(crate) fn from_now() -> KernelLog {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(kmsg) = open("/dev/kmsg", flags, Mode::empty()) else { return Vec::new() };
-        KernelLog(kmsg).lines_since(mark)
+        let log = open("/dev/kmsg", flags, Mode::empty()).ok();
+        KernelLog(log.filter(|log| seek(log, SeekFrom::End(0)).is_ok()))
     }
 
-    fn lines_since(&self, mark: Mark) -> Vec<String> {
-        let mut lines: Vec<String> = std::iter::from_fn(|| self.record())
-            .take(RECORDS_MAX)
-            .filter(|record| record.time >= mark)
-            .map(|record| record.text)
-            .collect();
+    /// The last lines since then.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> = std::iter::from_fn(|| self.line()).take(RECORDS_MAX).collect();
         lines.split_off(lines.len().saturating_sub(LINES_MAX))
     }
 
-    fn record(&self) -> Option<Record> {
+    fn line(&self) -> Option<String> {
         let mut buffer = [0; RECORD_MAX];
         loop {
-            match read(&self.0, &mut buffer) {
-                Ok(length) => return Record::parse(buffer.get(..length)?),
+            match read(self.0.as_ref()?, &mut buffer) {
+                Ok(length) => return text(buffer.get(..length)?),
                 // Overwritten before it was read; the next read goes on with the oldest.
                 Err(Errno::PIPE | Errno::INTR) => {}
                 Err(_) => return None,
@@ -62,19 +48,11 @@ impl KernelLog {
     }
 }
 
-struct Record {
-    time: Mark,
-    text: String,
-}
-
-impl Record {
-    /// `priority,sequence,microseconds,flags;text`, then lines of properties.
-    fn parse(record: &[u8]) -> Option<Record> {
-        let record = String::from_utf8_lossy(record);
-        let (prefix, text) = record.lines().next()?.split_once(';')?;
-        let time = prefix.split(',').nth(2)?.parse().ok()?;
-        Some(Record { time: Mark(time), text: text.to_owned() })
-    }
+/// The text of a record: `priority,sequence,microseconds,flags;text`, then lines of properties.
+fn text(record: &[u8]) -> Option<String> {
+    let record = String::from_utf8_lossy(record);
+    let (_, text) = record.lines().next()?.split_once(';')?;
+    Some(text.to_owned())
 }
 
 #[cfg(test)]
@@ -82,17 +60,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn record_gives_time_and_text() {
+    fn record_gives_its_text() {
         let record = b"3,610,5140900,-;erofs: (device dm-0): bad; magic\n SUBSYSTEM=block\n";
-        let record = Record::parse(record).unwrap();
-        assert_eq!(record.time, Mark(5_140_900));
-        assert_eq!(record.text, "erofs: (device dm-0): bad; magic");
+        assert_eq!(text(record).unwrap(), "erofs: (device dm-0): bad; magic");
     }
 
     #[test]
     fn what_is_no_record_is_none() {
-        for text in ["", "no header", "1,2;x", "1,2,x,-;x"] {
-            assert!(Record::parse(text.as_bytes()).is_none(), "{text}");
-        }
+        assert_eq!(text(b""), None);
+        assert_eq!(text(b"no header\n a;b"), None);
     }
 }

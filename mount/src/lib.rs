@@ -26,6 +26,7 @@ pub mod modules;
 mod mountinfo;
 mod new_mount;
 pub mod overlay;
+pub mod partition;
 pub mod repair;
 mod root;
 pub mod state;

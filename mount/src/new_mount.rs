@@ -3,7 +3,7 @@
 //! Source: fsopen(2), fsconfig(2), fsmount(2), move_mount(2).
 
 use crate::error::{Cause, Error};
-use crate::kernel_log::{KernelLog, Mark};
+use crate::kernel_log::KernelLog;
 use pintle_sys::{self as sys, Purpose};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::CWD;
@@ -42,13 +42,14 @@ pub(crate) struct Refused {
 impl NewMount<'_> {
     /// Makes the mount and puts it at `at`.
     pub(crate) fn mount(&self, at: &Path) -> std::result::Result<(), Refused> {
-        let mark = Mark::now();
+        let log = KernelLog::from_now();
         let context = fsopen(self.kind, FsOpenFlags::FSOPEN_CLOEXEC)
             .to("open a file system of this type")
-            .map_err(|error| self.refused(error, Vec::new(), mark))?;
-        self.create(context.as_fd())
-            .and_then(|mount| attach(&mount, at))
-            .map_err(|error| self.refused(error, messages(&context), mark))
+            .map_err(|error| self.refused(error, log.lines()))?;
+        self.create(context.as_fd()).and_then(|mount| attach(&mount, at)).map_err(|error| {
+            let said = messages(&context).chain(log.lines());
+            self.refused(error, said.collect())
+        })
     }
 
     fn create(&self, context: BorrowedFd<'_>) -> sys::Result<OwnedFd> {
@@ -62,8 +63,7 @@ impl NewMount<'_> {
         fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, self.attributes).to("make the mount")
     }
 
-    fn refused(&self, error: sys::Error, mut kernel: Vec<String>, mark: Mark) -> Refused {
-        kernel.extend(KernelLog::since(mark));
+    fn refused(&self, error: sys::Error, kernel: Vec<String>) -> Refused {
         let what = format!("mount {}, to {}", self.kind, error.what);
         Refused { error, cause: Cause { what, why: error.errno.to_string(), kernel } }
     }
@@ -85,11 +85,11 @@ fn attach(mount: &OwnedFd, at: &Path) -> sys::Result<()> {
 }
 
 /// The context's own log: a read gives one message, `e text` for an error.
-fn messages(context: &OwnedFd) -> Vec<String> {
-    let mut buffer = [0; MESSAGE_MAX];
-    let next = || {
+fn messages(context: &OwnedFd) -> impl Iterator<Item = String> {
+    let next = move || {
+        let mut buffer = [0; MESSAGE_MAX];
         let length = read(context, &mut buffer).ok()?;
         Some(String::from_utf8_lossy(buffer.get(..length)?).trim_end().to_owned())
     };
-    std::iter::from_fn(next).take(MESSAGES_MAX).collect()
+    std::iter::from_fn(next).take(MESSAGES_MAX)
 }

@@ -2,7 +2,7 @@
 
 use crate::BlockDevice;
 use crate::error::{Error, Result};
-use crate::ext4::{Errors, Verity};
+use crate::ext4::{Errors, Superblock, Verity};
 use crate::new_mount::{NewMount, Refused};
 use crate::repair::{self, Repair};
 use rustix::io::Errno;
@@ -14,6 +14,8 @@ use std::path::Path;
 pub struct State {
     /// Whether files on it can be sealed with fs-verity.
     pub verity: Verity,
+    /// Whether it is still marked as damaged.
+    pub errors: Errors,
     /// What had to be repaired first.
     pub repair: Option<Repair>,
 }
@@ -22,18 +24,27 @@ pub struct State {
 /// mount, is repaired first; `feed` is called every second meanwhile.
 pub fn mount(device: &BlockDevice, at: &Path, feed: &mut dyn FnMut()) -> Result<State> {
     let superblock = repair::superblock(device);
-    let verity = superblock.as_ref().map_or(Verity::Off, |superblock| superblock.verity);
-    let marked = superblock.is_some_and(|superblock| superblock.errors == Errors::Found);
+    let marked = superblock.as_ref().is_some_and(|it| it.errors == Errors::Found);
     // A marked one that cannot be repaired may still mount, and is better than none.
     let repair = if marked { repair::repair(device, feed).ok() } else { None };
     match mount_once(device, at) {
         Err(refused) if is_damage(refused.error.errno) => {
             let repair = repair::repair(device, feed)?;
             mount_once(device, at).map_err(|refused| Error::Damaged(refused.cause))?;
-            Ok(State { verity, repair: Some(repair) })
+            Ok(State::new(repair::superblock(device), Some(repair)))
         }
         Err(refused) => Err(refused.into()),
-        Ok(()) => Ok(State { verity, repair }),
+        Ok(()) if repair.is_some() => Ok(State::new(repair::superblock(device), repair)),
+        Ok(()) => Ok(State::new(superblock, None)),
+    }
+}
+
+impl State {
+    fn new(superblock: Option<Superblock>, repair: Option<Repair>) -> State {
+        let (verity, errors) = superblock.map_or((Verity::Off, Errors::None), |superblock| {
+            (superblock.verity, superblock.errors)
+        });
+        State { verity, errors, repair }
     }
 }
 

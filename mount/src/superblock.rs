@@ -32,8 +32,14 @@ pub fn btrfs_in(block: &[u8]) -> Option<Found> {
 }
 
 fn ext4_in(head: &[u8]) -> Option<Found> {
-    let superblock = ext4::Superblock::parse(head.get(1024..)?.first_chunk()?)?;
-    Found::new("ext4", superblock.label, &superblock.uuid)
+    ext4::Superblock::parse(head.get(1024..)?.first_chunk()?).map(Found::from)
+}
+
+impl From<ext4::Superblock> for Found {
+    fn from(superblock: ext4::Superblock) -> Found {
+        let uuid = Uuid::from_bytes(superblock.uuid).to_string();
+        Found { kind: "ext4", label: superblock.label, uuid }
+    }
 }
 
 fn xfs_in(head: &[u8]) -> Option<Found> {

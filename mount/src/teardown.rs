@@ -17,12 +17,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, mkdir, sync};
 use rustix::io::{Errno, read, retry_on_intr, write};
-use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_change, mount_move, unmount};
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, UnmountFlags, mount_change, mount_move, mount_remount,
+    unmount,
+};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, chdir, pivot_root};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// Where the old root goes, seen from the new one.
 const OLD: &str = "/pintle/exit/old";
@@ -40,19 +44,21 @@ const DIRECTORIES: [&str; 6] = [
 /// What moves to the new root; nothing in it needs to be taken down.
 const KEPT: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-/// What one step freed another may have waited for; a few rounds are enough for any nesting of
-/// mounts and loop devices that is not a mistake.
-const ROUNDS_MAX: usize = 8;
+/// Between two tries at what is busy: the kernel lets go of the devices below the old root, and of
+/// the files below those, in workers of its own.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// One thing to be taken down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Unmount what is on top at this path.
     Unmount(PathBuf),
-    /// Remove every mapped device that is not in use.
-    RemoveMapped,
     /// Detach every loop device.
     DetachLoops,
+    /// Remove every mapped device that is not in use.
+    RemoveMapped,
+    /// Make the file system at this path read-only, and thereby clean.
+    RemountReadOnly(PathBuf),
 }
 
 /// What could not be taken down.
@@ -93,20 +99,26 @@ pub fn leave_root() -> Result<()> {
     chdir("/").to("enter the exit root").map_err(Into::into)
 }
 
-/// Takes down all that is below the root of [`leave_root`]. Each step has `limit` to end; `feed`
-/// is called after each step, and at least every `limit`.
+/// Takes down all that is below the root of [`leave_root`]. Each step has `limit` to end, and so
+/// has what is busy to become free; `feed` is called after each step, and at least every `limit`.
+/// What cannot be unmounted is made read-only.
 pub fn take_down(limit: Duration, feed: &mut dyn FnMut()) -> Vec<Leftover> {
-    let mut leftovers = Vec::new();
-    let mut before = usize::MAX;
-    for _ in 0..ROUNDS_MAX {
-        let steps = plan(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default());
-        let unmounts = steps.iter().filter(|step| matches!(step, Step::Unmount(_))).count();
-        if unmounts == 0 || unmounts >= before {
-            break;
-        }
-        before = unmounts;
+    let mut steps = plan(&mountinfo());
+    let mut leftovers = carry_out(&steps, limit, feed);
+    let mut progress = Instant::now();
+    while !leftovers.is_empty() && progress.elapsed() < limit {
+        sleep(PAUSE);
+        let before = steps.len();
+        steps = plan(&mountinfo());
+        // The root's own device goes by itself, and faster so than by this call; others need it.
+        steps.push(Step::RemoveMapped);
         leftovers = carry_out(&steps, limit, feed);
+        if steps.len() < before {
+            progress = Instant::now();
+        }
     }
+    let read_only: Vec<_> = leftovers.iter().filter_map(Leftover::read_only).collect();
+    leftovers.extend(carry_out(&read_only, limit, feed));
     leftovers
 }
 
@@ -127,8 +139,11 @@ pub fn plan(mountinfo: &str) -> Vec<Step> {
     let wanted = mounts.into_iter().filter(|path| !is_kept(path));
     let (old, rest): (Vec<_>, Vec<_>) = wanted.partition(|path| path.starts_with(OLD));
     let old = old.into_iter().map(Step::Unmount);
-    let devices = [Step::RemoveMapped, Step::DetachLoops];
-    old.chain(devices).chain(rest.into_iter().map(Step::Unmount)).collect()
+    old.chain([Step::DetachLoops]).chain(rest.into_iter().map(Step::Unmount)).collect()
+}
+
+fn mountinfo() -> String {
+    std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()
 }
 
 fn is_kept(path: &Path) -> bool {
@@ -204,8 +219,9 @@ impl Step {
     fn take(&self) -> Outcome {
         match self {
             Step::Unmount(path) => unmount(path, UnmountFlags::NOFOLLOW),
-            Step::RemoveMapped => remove_mapped(),
             Step::DetachLoops => detach_loops(),
+            Step::RemoveMapped => remove_mapped(),
+            Step::RemountReadOnly(path) => mount_remount(path, MountFlags::RDONLY, c""),
         }
     }
 }
@@ -214,8 +230,19 @@ impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Unmount(path) => write!(out, "unmount {}", path.display()),
-            Step::RemoveMapped => out.write_str("remove mapped devices"),
             Step::DetachLoops => out.write_str("detach loop devices"),
+            Step::RemoveMapped => out.write_str("remove mapped devices"),
+            Step::RemountReadOnly(path) => write!(out, "make {} read-only", path.display()),
+        }
+    }
+}
+
+impl Leftover {
+    /// What makes the best of a mount that stays.
+    fn read_only(&self) -> Option<Step> {
+        match &self.step {
+            Step::Unmount(path) => Some(Step::RemountReadOnly(path.clone())),
+            _ => None,
         }
     }
 }
@@ -284,7 +311,6 @@ mod tests {
                 "unmount /pintle/exit/old/var",
                 "unmount /pintle/exit/old/etc",
                 "unmount /pintle/exit/old",
-                "remove mapped devices",
                 "detach loop devices",
                 "unmount /user/1000",
                 "unmount /pintle/state",

@@ -3,7 +3,7 @@
 //! Source: kernel documentation admin-guide/device-mapper/verity.
 
 use crate::error::{Error, Result};
-use crate::kernel_log::Mark;
+use crate::kernel_log::KernelLog;
 use crate::root::{Image, mount_erofs};
 use pintle_sys as sys;
 use pintle_sys::dm::{Control, Mapped, Removal, Target};
@@ -19,18 +19,15 @@ pub(crate) const NAME: &str = "pintle-root";
 
 const SECTOR: u64 = 512;
 
-/// Maps the image and mounts it at `at`. Of what was made nothing stays when a step fails.
+/// Maps the image and mounts it at `at`. The mapped device goes when the mount does, at once when
+/// that fails.
 pub(crate) fn mount(image: &Image<'_>, at: &Path) -> Result<Mapped> {
-    let mark = Mark::now();
+    let log = KernelLog::from_now();
     let control = Control::open().map_err(lacking)?;
-    let mapped = map(&control, image).map_err(|error| lacking(error).with_log_since(mark))?;
-    match mount_erofs(&format!("/dev/dm-{}", mapped.minor), at) {
-        Ok(()) => Ok(mapped),
-        Err(error) => {
-            control.remove(NAME, Removal::Deferred)?;
-            Err(error)
-        }
-    }
+    let mapped = map(&control, image).map_err(|error| lacking(error).with_log(&log))?;
+    let mounted = mount_erofs(&format!("/dev/dm-{}", mapped.minor), at);
+    control.remove(NAME, Removal::Deferred)?;
+    mounted.map(|()| mapped)
 }
 
 /// From here on the table holds the loop devices, and they go with it.

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::mem;
 use std::path::{Path, PathBuf};
 
 use pintle_config::{EtcMode, Program, Purpose, Shell, System};
@@ -18,7 +17,6 @@ use crate::candidates::{Candidates, Mounted};
 use crate::handover::{Handover, WantsShell};
 use crate::refusal::Refusal;
 use crate::report::Report;
-use crate::stage2::{self, Life};
 use crate::stages::{Failure, OrAlert};
 use crate::store::STATE;
 
@@ -36,8 +34,8 @@ const TRANSIENT_ETC: &str = "/run/pintle/etc";
 
 /// Who goes on in the new root.
 enum Next {
-    /// This very program.
-    Myself(System),
+    /// This very program, begun anew: nothing that stage 1 has opened or allocated stays.
+    Myself,
     /// The image's own pintle-init, open from the verified root.
     Own(File),
     /// Another init, by its path in the new root.
@@ -63,11 +61,7 @@ pub(crate) fn enter(mut all: Candidates<'_>, mounted: Mounted) -> Result<Infalli
     let next = Next::of(mounted.system);
     switch_root(Path::new(NEW_ROOT))?;
     match next {
-        Next::Myself(system) => {
-            // A virtio port and a watchdog can be open once only, and stage 2 opens its own.
-            drop((mem::take(all.report), all.watchdog.take()));
-            stage2::run(Life { handover, boot: all.settings.boot, system })
-        }
+        Next::Myself => Err(become_myself().into()),
         Next::Own(file) => Err(become_own_init(&file).into()),
         Next::Other(path) => {
             all.watchdog.take().map(|watchdog| watchdog.disarm());
@@ -82,7 +76,7 @@ impl Next {
         match (&system.init, File::open(own)) {
             (Some(other), _) => Next::Other(other.clone()),
             (None, Ok(own)) => Next::Own(own),
-            (None, Err(_)) => Next::Myself(system),
+            (None, Err(_)) => Next::Myself,
         }
     }
 }
@@ -132,6 +126,11 @@ fn hand_over(all: &Candidates<'_>, mounted: &Mounted) -> Result<Handover, Failur
         report_sent: all.report.sent(),
         boot: all.settings.boot.to_bytes()?,
     })
+}
+
+/// The initramfs's file is gone from its directory, and is still there for who runs it.
+fn become_myself() -> pintle_sys::Error {
+    exec::replace(c"/proc/self/exe", &words(&["pintle-init"]), &words(&[]))
 }
 
 /// Runs from memory, so that a failing disk cannot take PID 1 away.

@@ -245,6 +245,19 @@ fn make_deep(top: &Path, depth: usize) {
 }
 
 #[test]
+fn what_is_emptied_is_gone_from_its_place_after_a_cut() {
+    let disk = Ext4::new(16);
+    let store = store(&disk);
+    let (files, seal) = Release::new(42, "1.4.0", 10).open();
+    store.install(&files, &seal, BadSeals::Refuse).unwrap();
+    // As if the process had died before its sync.
+    let images = disk.path().join("images/42_1.4.0+3-0");
+    fs::rename(images, disk.path().join("trash/old")).unwrap();
+    assert_eq!(store.empty_trash(1).unwrap(), Emptied::InPart);
+    assert_durable(&disk, "emptying a part");
+}
+
+#[test]
 fn what_is_immutable_is_emptied_too() {
     let disk = Ext4::new(8);
     let store = store(&disk);

@@ -1,9 +1,11 @@
 //! A real ext4 on a loop device, and what a power cut would leave of it. Needs root.
 
 use std::fs;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use tempfile::TempDir;
 
@@ -69,7 +71,7 @@ impl Ext4 {
 
 impl Drop for Ext4 {
     fn drop(&mut self) {
-        run("umount", &[text(&self.path())]);
+        unmount(&[text(&self.path())]);
     }
 }
 
@@ -89,7 +91,17 @@ impl Tmpfs {
 impl Drop for Tmpfs {
     fn drop(&mut self) {
         // The loop device lets go of the disk a moment after its file system is unmounted.
-        run("umount", &["--lazy", text(&self.path)]);
+        unmount(&["--lazy", text(&self.path)]);
+    }
+}
+
+/// A test that fails already is not to be aborted for this.
+fn unmount(arguments: &[&str]) {
+    if !std::thread::panicking() {
+        return run("umount", arguments);
+    }
+    if let Err(error) = one_at_a_time(Command::new("umount").args(arguments)) {
+        eprintln!("umount {arguments:?}: {error}");
     }
 }
 
@@ -100,9 +112,17 @@ pub(crate) fn open_directory(path: &Path) -> OwnedFd {
 
 /// Runs a program that must succeed.
 pub(crate) fn run(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().unwrap();
+    let output = one_at_a_time(Command::new(program).args(arguments)).unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{program} {arguments:?}: {said}");
+}
+
+/// A child has all descriptors of all tests until it executes its program; what another test
+/// unmounts at that moment would be busy.
+fn one_at_a_time(command: &mut Command) -> io::Result<Output> {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    command.output()
 }
 
 pub(crate) fn text(path: &Path) -> &str {

@@ -14,6 +14,15 @@ pub const PORT: &str = "org.pintle.agent";
 /// The longest frame: the walk of a Debian tree takes about 2 MiB, a file read whole may take more.
 pub const FRAME_MAX: usize = 64 << 20;
 
+/// A question or its answer, by the same number. What is left of a question that nobody waited for is so told apart.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Frame<T> {
+    /// The question's number.
+    pub number: u64,
+    /// What is said.
+    pub content: T,
+}
+
 /// What the host asks.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Request {
@@ -76,12 +85,13 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Agent<S> {
     port: S,
+    asked: u64,
 }
 
 impl<S: Read + Write> Agent<S> {
     /// An agent behind `port`.
     pub fn new(port: S) -> Agent<S> {
-        Agent { port }
+        Agent { port, asked: 0 }
     }
 
     /// Runs a program in the guest to its end.
@@ -118,9 +128,25 @@ impl<S: Read + Write> Agent<S> {
         }
     }
 
+    /// Has a program run in the guest, and does not wait: the guest may be gone before it ends.
+    pub fn order(&mut self, argv: &[&str]) -> Result<()> {
+        let argv = argv.iter().map(|word| (*word).to_owned()).collect();
+        self.send(&Request::Run { argv, stdin: Vec::new() })
+    }
+
     fn ask(&mut self, request: &Request) -> Result<Answer> {
-        send(&mut self.port, request)?;
-        receive(&mut self.port)
+        self.send(request)?;
+        loop {
+            let answer: Frame<Answer> = receive(&mut self.port)?;
+            if answer.number == self.asked {
+                return Ok(answer.content);
+            }
+        }
+    }
+
+    fn send(&mut self, content: &Request) -> Result<()> {
+        self.asked += 1;
+        send(&mut self.port, &Frame { number: self.asked, content })
     }
 }
 
@@ -157,9 +183,40 @@ mod tests {
     #[test]
     fn a_frame_arrives_as_it_was_sent() {
         let mut wire = Vec::new();
-        send(&mut wire, &Request::Walk("/etc".into())).unwrap();
-        let request = receive(&mut wire.as_slice()).unwrap();
-        assert!(matches!(request, Request::Walk(path) if path == "/etc"));
+        send(&mut wire, &Frame { number: 7, content: Request::Walk("/etc".into()) }).unwrap();
+        let frame: Frame<Request> = receive(&mut wire.as_slice()).unwrap();
+        assert!(
+            matches!(frame, Frame { number: 7, content: Request::Walk(path) } if path == "/etc")
+        );
+    }
+
+    /// A port whose answers are there before anything is asked.
+    struct Port<'a>(&'a [u8]);
+
+    impl Read for Port<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl Write for Port<'_> {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_answer_that_nobody_waited_for_is_passed_over() {
+        let mut answers = Vec::new();
+        send(&mut answers, &Frame { number: 1, content: Answer::Written }).unwrap();
+        send(&mut answers, &Frame { number: 2, content: Answer::Data(b"x".to_vec()) }).unwrap();
+        let mut agent = Agent::new(Port(&answers));
+        agent.order(&["reboot"]).unwrap();
+        assert_eq!(agent.read("/x", 0, 1).unwrap(), b"x");
     }
 
     #[test]

@@ -111,6 +111,11 @@ impl Machine {
         ran.map_err(|error| self.explain(error.context(format!("cannot run {}", argv.join(" ")))))
     }
 
+    /// Has a program run that ends the guest, such as `pintlectl reboot`, and does not wait for it.
+    pub fn order(&mut self, argv: &[&str]) -> Result<()> {
+        self.agent.order(argv)
+    }
+
     /// Lists a tree of the guest with hashes.
     pub fn walk(&mut self, root: &str) -> Result<Vec<Node>> {
         let walked = self.agent.walk(root);

@@ -41,7 +41,7 @@ fn a_guest_answers(board: Board, series: Series, modules: &[&str]) -> Result<()>
     let boot = machine.read(BOOT_ID, 0, 64)?;
     machine.reset()?;
     assert_ne!(machine.read(BOOT_ID, 0, 64)?, boot);
-    machine.try_run(&["/bin/busybox", "poweroff", "-f"]).unwrap_err();
+    machine.order(&["/bin/busybox", "poweroff", "-f"])?;
     assert_eq!(machine.wait_for_end()?, End::PowerOff);
     assert_eq!(&std::fs::read(disk.path())?[4096..4102], b"pintle");
     Ok(())

@@ -12,7 +12,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 
 use anyhow::{Context, Result};
-use pintle_rootfs_test::agent::{self, Answer, Output, Request, receive, send};
+use pintle_rootfs_test::agent::{self, Answer, Frame, Output, Request, receive, send};
 use pintle_rootfs_test::walk::walk;
 use rustix::mount::{MountFlags, mount};
 use rustix::system::{RebootCommand, finit_module, reboot};
@@ -31,10 +31,10 @@ fn serve() -> Result<()> {
     let path = port(agent::PORT)?;
     let mut port = OpenOptions::new().read(true).write(true).open(&path)?;
     loop {
-        let request = receive(&mut port)?;
-        let answer =
-            carry_out(request).unwrap_or_else(|error| Answer::Failed(format!("{error:#}")));
-        send(&mut port, &answer)?;
+        let Frame { number, content } = receive(&mut port)?;
+        let answer = carry_out(content);
+        let content = answer.unwrap_or_else(|error| Answer::Failed(format!("{error:#}")));
+        send(&mut port, &Frame { number, content })?;
     }
 }
 

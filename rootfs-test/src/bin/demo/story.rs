@@ -89,7 +89,7 @@ fn switch_off(mut machine: Machine, state: &Ext4, teller: &mut Teller) -> Result
     teller.step(
         "The machine is switched off. Its file system is clean, and its boot menu is a listing:",
     );
-    machine.run(&["/bin/pintlectl", "poweroff"])?;
+    machine.order(&["/bin/pintlectl", "poweroff"])?;
     machine.wait_for_end()?;
     teller.report(&machine);
     state.check()?;
@@ -127,8 +127,7 @@ fn shelf(workshop: &Workshop) -> Result<Ext4> {
 fn install(machine: &mut Machine, name: &str, teller: &mut Teller) -> Result<()> {
     let said = machine.run(&["/bin/pintlectl", "install", &format!("{SHELF}/{name}")])?;
     teller.says(said.trim());
-    machine.run(&["/bin/pintlectl", "reboot"])?;
-    Ok(())
+    machine.order(&["/bin/pintlectl", "reboot"])
 }
 
 fn greets(machine: &mut Machine, version: &str, teller: &Teller) -> Result<()> {

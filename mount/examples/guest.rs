@@ -81,6 +81,13 @@ fn boot() -> Result<()> {
     let (image, tree) = (file("root.img")?, file("root.tree")?);
     step("seal");
     std::fs::create_dir_all("/sysroot")?;
+    if option("twice") == "1" {
+        let (image, tree) = (image.try_clone()?, tree.try_clone()?);
+        let root = map_and_mount(image, tree, &seal, way, Path::new("/sysroot"))?;
+        step("first root");
+        root.unmount(Path::new("/sysroot"))?;
+        step("no root");
+    }
     let root = map_and_mount(image, tree, &seal, way, Path::new("/sysroot"))
         .map_err(|error| format!("{error:?} / {error}"))?;
     step(&format!("root {root:?}"));
@@ -108,6 +115,14 @@ fn boot() -> Result<()> {
     std::fs::write("/etc/boots", &etc)?;
     std::fs::write("/var/boots", &etc)?;
     println!("guest: boots {}", etc.len());
+    if option("watchdog") == "1" {
+        let watchdog = pintle_sys::watchdog::Watchdog::open()?;
+        println!("guest: watchdog timeout {}", watchdog.set_timeout(20)?);
+        println!("guest: watchdog last reset {:?}", watchdog.last_reset()?);
+        watchdog.keep_alive()?;
+        watchdog.disarm()?;
+        step("watchdog");
+    }
     service()?;
     step("service");
     read_all()?;

@@ -100,11 +100,17 @@ fn mount_each(wanted: &[Base]) -> Result<()> {
 
 fn mount_one(base: &Base) -> rustix::io::Result<()> {
     match try_mount(base) {
-        Err(Errno::NOENT) => {
-            mkdir(base.at, Mode::from_raw_mode(0o755))?;
-            try_mount(base)
-        }
+        Err(Errno::NOENT) => make_place(base),
         outcome => outcome,
+    }
+}
+
+/// An image that has no such directory does without what belongs there.
+fn make_place(base: &Base) -> rustix::io::Result<()> {
+    match mkdir(base.at, Mode::from_raw_mode(0o755)) {
+        Ok(()) => try_mount(base),
+        Err(Errno::ROFS) => Ok(()),
+        Err(errno) => Err(errno),
     }
 }
 

@@ -5,7 +5,6 @@ use crate::error::{Cause, Error, Result};
 use crate::new_mount::{NewMount, Refused};
 use crate::{verity_dm, verity_fs};
 use pintle_sys::Purpose;
-use pintle_sys::dm::{Control, Removal};
 use pintle_verify::verity::Geometry;
 use pintle_verify::{Seal, Verified};
 use rustix::fd::OwnedFd;
@@ -41,10 +40,9 @@ impl Root {
     pub fn unmount(&self, at: &Path) -> Result<()> {
         unmount(at, UnmountFlags::DETACH).to("let go of an image")?;
         match self {
-            Root::Dm { .. } => Control::open()?.remove(verity_dm::NAME, Removal::Deferred)?,
-            Root::Fs => {}
+            Root::Dm { .. } => verity_dm::remove(),
+            Root::Fs => Ok(()),
         }
-        Ok(())
     }
 }
 

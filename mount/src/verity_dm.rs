@@ -30,6 +30,15 @@ pub(crate) fn mount(image: &Image<'_>, at: &Path) -> Result<Mapped> {
     mounted.map(|()| mapped)
 }
 
+/// Removes the mapped device now, where it has not gone with its mount yet: the next image wants
+/// its name.
+pub(crate) fn remove() -> Result<()> {
+    match Control::open()?.remove(NAME, Removal::Deferred) {
+        Err(error) if error.errno == Errno::NXIO => Ok(()),
+        outcome => outcome.map_err(Into::into),
+    }
+}
+
 /// From here on the table holds the loop devices, and they go with it.
 fn map(control: &Control, image: &Image<'_>) -> sys::Result<Mapped> {
     let data = Loop::attach(image.data.as_fd())?;

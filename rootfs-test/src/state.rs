@@ -17,6 +17,9 @@ const SIZE: &str = "768M";
 /// The file system's block size in bytes: fs-verity wants the page size.
 const BLOCK: u64 = 4096;
 
+/// `EXT4_VERITY_FL` of fs/ext4/ext4.h.
+const VERITY_FL: u32 = 0x0010_0000;
+
 /// The files of a state partition. They are copies: a story may change them as it likes.
 #[derive(Debug)]
 pub struct State {
@@ -95,6 +98,14 @@ impl Ext4 {
     /// A file's content; for after the machine has unmounted it.
     pub fn read(&self, path: &str) -> Result<String> {
         self.debugfs(&format!("cat {path}"))
+    }
+
+    /// Whether the kernel checks a file's blocks by fs-verity (EXT4_VERITY_FL).
+    pub fn is_sealed_by_fsverity(&self, path: &str) -> Result<bool> {
+        let stat = self.debugfs(&format!("stat {path}"))?;
+        let flags = stat.split("Flags: 0x").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let flags = u32::from_str_radix(flags.context("debugfs shows no flags")?, 16)?;
+        Ok(flags & VERITY_FL != 0)
     }
 
     /// Changes one bit of a file on the disk itself, past the file system.

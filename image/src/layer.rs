@@ -22,6 +22,7 @@ pub use fault::{Fault, Located, Mismatch};
 pub use input::Input;
 pub use limits::Limits;
 pub use name::Subject;
+pub(crate) use name::symlink_target;
 
 use pintle_verify::Digest;
 

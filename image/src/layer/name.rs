@@ -58,6 +58,15 @@ pub(super) fn hardlink_target(name: &[u8]) -> Result<&[u8], Fault> {
     }
 }
 
+/// A symlink's target may be any path that Linux takes.
+pub(crate) fn symlink_target(target: &[u8]) -> Result<&[u8], Fault> {
+    match target.len() {
+        0 => Err(Fault::Name("of the symlink's target is empty")),
+        1..=PATH_MAX => Ok(target),
+        _ => Err(Fault::Name("of the symlink's target is longer than 4095 bytes")),
+    }
+}
+
 fn strip(name: &[u8]) -> &[u8] {
     let name = name.strip_prefix(b"./").unwrap_or(name);
     name.strip_suffix(b"/").unwrap_or(name)

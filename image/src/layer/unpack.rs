@@ -17,7 +17,7 @@ use super::decode::Decoder;
 use super::fault::Mismatch;
 use super::journal::{Journal, Writer, host};
 use super::limits::Quota;
-use super::name::{Subject, hardlink_target};
+use super::name::{Subject, hardlink_target, symlink_target};
 use super::record::{Record, RecordKind, Removal, Stored};
 use super::tar::{Entries, Entry, Kind, Map};
 use super::{Fault, Input, Layer, Located};
@@ -353,13 +353,5 @@ fn check_form(path: &[u8], entry: &Entry) -> Result<(), Fault> {
             Err(Fault::Name("ends in a slash, but the entry is no directory"))
         }
         _ => Ok(()),
-    }
-}
-
-fn symlink_target(target: &[u8]) -> Result<&[u8], Fault> {
-    match target.len() {
-        0 => Err(Fault::Name("of the symlink's target is empty")),
-        1..=crate::tree::PATH_MAX => Ok(target),
-        _ => Err(Fault::Name("of the symlink's target is longer than 4095 bytes")),
     }
 }

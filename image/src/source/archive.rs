@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::error::{Attempt, Error, Result};
 use crate::layer::tar::{Entries, Entry, Kind};
-use crate::layer::{Blob, Fault, Input, Located, Subject};
+use crate::layer::{Blob, Fault, Input, Located, Subject, symlink_target};
 use crate::tree::{Body, Content, Directory, Inode, PathError, Tree, split};
 
 /// Several times the blobs that an archive of all images of a distribution has.
@@ -76,15 +76,25 @@ fn add(members: &mut Tree, entry: &Entry, offset: u64) -> Result<(), Fault> {
     };
     let body = match &entry.kind {
         Kind::Directory => Body::Directory(Directory::default()),
-        Kind::Symlink(target) => Body::Symlink(target.as_slice().into()),
+        Kind::Symlink(target) => Body::Symlink(symlink_target(target)?.into()),
         Kind::File(map) if map.holes() == 0 => Body::File(Content::whole(offset, map.size)),
         Kind::File(_) => return Err(Fault::Sparse("in an archive that is no layer")),
-        _ => return Err(Fault::Name("is not a file's, a directory's or a symlink's")),
+        Kind::Hardlink(target) => return link(members, path, target),
+        _ => return Err(Fault::Name("is a device's or a pipe's")),
     };
     if members.files() > MEMBERS_MAX {
         return Err(Fault::Limit { what: "members", limit: MEMBERS_MAX as u64 });
     }
     put(members, path, Inode::new(0o755, body))
+}
+
+/// tar writes a file of several names once.
+fn link(members: &mut Tree, path: &[u8], target: &[u8]) -> Result<(), Fault> {
+    let hardlink = |cause| Fault::Hardlink { target: target.into(), cause };
+    let file = members.resolve(target).map_err(hardlink)?;
+    let (parent, name) = split(path);
+    let parent = members.make_directories(parent)?;
+    members.link(parent, name, file).map_err(hardlink)
 }
 
 /// Directories may come again, and after what is in them.

@@ -295,6 +295,26 @@ fn an_archive_of_a_layout_is_read_where_it_stands() {
     }
 }
 
+/// Members larger than what is read at once, so that most of the archive is passed over.
+#[test]
+fn an_archive_of_large_members() {
+    let layout = Layout::new();
+    let noise: Vec<u8> =
+        (0..300_000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 9) as u8).collect();
+    let large = [Member::file("large", &noise), Member::file("etc/name", "last")];
+    let image = layout.image("amd64", Packing::Plain, &large);
+    layout.set_index(&[image]);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("image.tar");
+    let order = "$(find . -type f | sort)";
+    shell(layout.path(), &format!("tar -cf {} {order} {order}", file.display()));
+    let loaded = load(&Source::OciArchive { file, tag: None }).unwrap();
+    assert_eq!(
+        (loaded.image.read("large"), loaded.image.read("etc/name")),
+        (noise, b"last".to_vec())
+    );
+}
+
 #[test]
 fn archives_that_are_compressed_or_cut_or_none() {
     let layout = simple();

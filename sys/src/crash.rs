@@ -78,7 +78,7 @@ fn checked(outcome: i32, what: &'static str) -> Result<()> {
 extern "C" fn revive(signal: i32, info: *const libc::siginfo_t, _: *const c_void) {
     // SAFETY: the kernel hands SA_SIGINFO handlers a valid siginfo.
     let info = unsafe { &*info };
-    // SAFETY: `si_addr` is read as a number only; for signals without one it is some other field.
+    // SAFETY: the field is read as a number; for a signal without an address it is some other one.
     let address = unsafe { info.si_addr() } as usize;
     // SAFETY: `install` stored it before it installed this handler, and never frees one.
     let revival = unsafe { &*REVIVAL.load(Ordering::Acquire) };
@@ -89,13 +89,14 @@ extern "C" fn revive(signal: i32, info: *const libc::siginfo_t, _: *const c_void
     exit_now(128 + signal)
 }
 
-/// Priority 2 (critical), facility 3 (daemon).
+/// Priority 2 (critical), facility 3 (daemon). Behind the name: the address of a fault, the sender of
+/// what was sent.
 fn log_crash(revival: &Revival, signal: i32, address: usize) {
     let name =
         CRASHES.iter().find(|(number, _)| *number == signal).map_or("signal", |found| found.1);
     let mut line = [0_u8; 128];
     let mut rest = line.as_mut_slice();
-    write!(rest, "<26>pintle-init: crashed with {name} at {address:#x}, starting again")
+    writeln!(rest, "<26>pintle-init: crashed with {name} ({address:#x}), starting again")
         .unwrap_or_default();
     let unused = rest.len();
     let text = line.get(..line.len() - unused).unwrap_or_default();

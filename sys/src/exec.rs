@@ -69,6 +69,7 @@ fn copy_all(source: BorrowedFd<'_>, copy: BorrowedFd<'_>) -> rustix::io::Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spawn::{Ended, fork};
     use std::io::Read;
 
     #[test]
@@ -80,5 +81,20 @@ mod tests {
         assert_eq!(bytes, std::fs::read("/proc/self/exe").unwrap());
         assert_eq!(rustix::io::write(&copy, b"x"), Err(Errno::PERM));
         assert_eq!(rustix::fs::ftruncate(&copy, 0), Err(Errno::PERM));
+    }
+    #[test]
+    fn program_open_as_a_descriptor_takes_over() {
+        let words = |words: &[&str]| {
+            StringArray::new(
+                words.iter().map(|word| std::ffi::CString::new(*word).unwrap()).collect(),
+            )
+        };
+        let program = std::fs::File::open("/bin/sh").unwrap();
+        let (arguments, environment) = (words(&["sh", "-c", "exit $CODE"]), words(&["CODE=42"]));
+        let child = fork(|| {
+            replace_by_fd(program.as_fd(), &arguments, &environment);
+            1
+        });
+        assert_eq!(child.unwrap().wait(None).unwrap(), Some(Ended::Exited(42)));
     }
 }

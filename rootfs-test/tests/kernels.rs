@@ -33,8 +33,8 @@ fn a_package_is_as_good_as_its_unpacked_directory() -> Result<()> {
         ensure!(package.release() == kernel.release() && directory.release() == kernel.release());
         let (from_package, from_directory) = (plan(&package)?, plan(&directory)?);
         ensure!(from_package.table()? == from_directory.table()?);
-        let files = from_package.modules.iter().zip(&from_directory.modules);
-        ensure!(files.map(|(a, b)| a.elf == b.elf).all(|equal| equal));
+        let mut files = from_package.modules.iter().zip(&from_directory.modules);
+        ensure!(files.all(|(packed, unpacked)| packed.elf == unpacked.elf));
     }
     Ok(())
 }

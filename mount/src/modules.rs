@@ -177,13 +177,18 @@ fn directories(prefix: &str) -> Vec<String> {
 
 /// The modaliases of the devices on a bus; none where the bus is not there.
 fn modaliases(bus: &str) -> Vec<String> {
+    if bus == "cpu" {
+        // All processors share one, which tells their features.
+        return modalias(Path::new("/sys/devices/system/cpu")).into_iter().collect();
+    }
     let devices = Path::new("/sys/bus").join(bus).join("devices");
     let Ok(entries) = std::fs::read_dir(devices) else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| std::fs::read_to_string(entry.path().join("modalias")).ok())
-        .map(|modalias| modalias.trim_end().to_owned())
-        .collect()
+    entries.flatten().filter_map(|entry| modalias(&entry.path())).collect()
+}
+
+fn modalias(device: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(device.join("modalias")).ok()?;
+    Some(text.trim_end().to_owned())
 }
 
 #[cfg(test)]
@@ -232,5 +237,14 @@ mod tests {
         let failure = Failure { name: "virtio_blk".to_owned(), errno: Errno::NOENT };
         assert_eq!(loader.failures(), std::slice::from_ref(&failure));
         assert_eq!(failure.to_string(), "virtio_blk (No such file or directory (os error 2))");
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn a_processor_is_a_device_too() {
+        let aliases = ["cpu:type:x86,ven*fam*mod*:feature:*".to_owned()];
+        let mut loader = Loader::new(vec![Module { aliases: &aliases, ..module("sha", &[], &[]) }]);
+        loader.load_for_present();
+        assert_eq!(loader.failures().len(), 1);
     }
 }

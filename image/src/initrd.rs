@@ -8,7 +8,7 @@ mod program;
 
 use std::io::{self, Write};
 
-use pintle_config::{Boot, Lock};
+use pintle_config::Boot;
 use pintle_verify::KeySet;
 use serde::Serialize;
 
@@ -38,8 +38,8 @@ pub struct Recipe {
     pub init: Program,
     /// Repairs the state file system where its journal alone does not.
     pub e2fsck: Option<Program>,
-    /// Whose images the machine boots; none only on unlocked machines.
-    pub keys: Option<KeySet>,
+    /// Whose images the machine boots.
+    pub keys: KeySet,
     /// How it boots.
     pub boot: Boot,
     /// The kernel's modules, where it has any.
@@ -94,25 +94,22 @@ pub fn pack(recipe: Recipe) -> Result<Initrd> {
     if let Some(e2fsck) = recipe.e2fsck {
         packer.add("sbin/e2fsck", 0o755, e2fsck.into_bytes())?;
     }
-    if let Some(keys) = recipe.keys {
-        packer.add("pintle/keys.bin", 0o644, keys.to_bytes())?;
-    }
+    packer.add("pintle/keys.bin", 0o644, recipe.keys.to_bytes())?;
     packer.add("pintle/boot.bin", 0o644, encoded(recipe.boot.to_bytes())?)?;
     packer.add_modules(recipe.modules.unwrap_or_default())?;
     packer.finish()
 }
 
 fn check(recipe: &Recipe) -> Result<()> {
-    let refuse = |cause: &str| Err(Error::input("make the initramfs", cause));
-    if recipe.keys.is_none() && recipe.boot.lock == Lock::Locked {
-        return refuse("a locked machine needs keys, or nothing could be booted");
-    }
     let modules = recipe.modules.iter().flat_map(|plan| &plan.modules);
     let programs = recipe.e2fsck.iter().map(Program::machine);
     let mut machines = modules.map(|module| program::machine(&module.elf)).chain(programs);
     match machines.all(|machine| machine == recipe.init.machine()) {
         true => Ok(()),
-        false => refuse("its programs and modules are for different processors"),
+        false => {
+            let cause = "its programs and modules are for different processors";
+            Err(Error::input("make the initramfs", cause))
+        }
     }
 }
 
@@ -176,12 +173,8 @@ impl Packer {
             let before = encoder.get_ref().len();
             encoder.write_all(&bytes)?;
             encoder.flush()?;
-            let added = encoder.get_ref().len() - before;
-            self.summary
-                .parts
-                .iter_mut()
-                .filter(|part| part.path == path)
-                .for_each(|part| part.packed = added);
+            let part = self.summary.parts.iter_mut().find(|part| part.path == path);
+            part.into_iter().for_each(|part| part.packed = encoder.get_ref().len() - before);
         }
         encoder.finish()
     }

@@ -48,8 +48,7 @@ fn write_layout(layout: &Path) {
     let config = json!({"architecture": "amd64", "os": "linux", "rootfs": rootfs});
     let config = write_document(layout, "application/vnd.oci.image.config.v1+json", &config);
     let manifest = json!({"schemaVersion": 2, "config": config, "layers": [layer]});
-    let manifest =
-        write_document(layout, "application/vnd.oci.image.manifest.v1+json", &manifest);
+    let manifest = write_document(layout, "application/vnd.oci.image.manifest.v1+json", &manifest);
     let index = json!({"schemaVersion": 2, "manifests": [manifest]});
     fs::write(layout.join("index.json"), index.to_string()).unwrap();
 }

@@ -31,7 +31,7 @@ pub(crate) struct Args {
     set: Vec<(String, String)>,
 
     /// A public key that the machine trusts, or a directory of *.pub; may be given more than once.
-    #[arg(long, value_name = "FILE|DIR")]
+    #[arg(long, value_name = "FILE|DIR", required = true)]
     keys: Vec<PathBuf>,
 
     /// How many of the keys must have signed an image.
@@ -61,11 +61,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let boot = read_boot(&args.config, &args.set)?;
     let modules = args.kernel.as_deref().map(|kernel| plan(kernel, &boot, args)).transpose()?;
-    let keys = (!args.keys.is_empty()).then(|| keygen::read_key_set(&args.keys, args.threshold));
     let recipe = Recipe {
         init: program(&args.init)?,
         e2fsck: args.e2fsck.as_deref().map(program).transpose()?,
-        keys: keys.transpose()?,
+        keys: keygen::read_key_set(&args.keys, args.threshold)?,
         boot,
         modules,
     };

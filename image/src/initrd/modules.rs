@@ -5,11 +5,13 @@ use crate::kmod::{Need, Wanted};
 /// What a machine needs unless it says more: name, what for, and whether a kernel may lack it.
 ///
 /// reed_solomon, dm_bufio and the like come as dependencies. The virtio drivers are here because
-/// virtual machines are the one kind of hardware that is known beforehand.
-const DEFAULTS: [(&str, Purpose, Need); 6] = [
+/// virtual machines are the one kind of hardware that is known beforehand. sha256_ssse3 makes the
+/// checking of blocks several times faster, and is loaded for the processors that it is for.
+const DEFAULTS: [(&str, Purpose, Need); 7] = [
     ("erofs", Purpose::Base, Need::Required),
     ("ext4", Purpose::Base, Need::IfPresent),
     ("overlay", Purpose::Overlay, Need::Required),
+    ("sha256_ssse3", Purpose::Hardware, Need::IfPresent),
     ("virtio_blk", Purpose::Hardware, Need::IfPresent),
     ("virtio_mmio", Purpose::Hardware, Need::IfPresent),
     ("virtio_pci", Purpose::Hardware, Need::IfPresent),

@@ -156,7 +156,8 @@ fn what_would_not_boot_is_refused_and_nothing_is_written() {
     fs::copy("/usr/bin/env", bench.path("dynamic")).unwrap();
     fs::write(bench.path("empty.deb"), "").unwrap();
     for (more, cause) in [
-        ("--kernel .", "a locked machine needs keys"),
+        ("--kernel .", "required"),
+        ("--keys lib", "no file in it ends in .pub"),
         ("--keys keys --threshold 2", "threshold"),
         ("--keys keys --kernel . --module erfos", "did you mean erofs?"),
         ("--keys keys --kernel empty.deb", "empty.deb"),
@@ -172,9 +173,10 @@ fn what_would_not_boot_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn an_unlocked_machine_needs_neither_keys_nor_modules() {
+fn a_kernel_with_everything_built_in_needs_no_modules() {
     let bench = Workbench::new(&MODULES);
-    bench.make_ok("--set lock=unlocked");
+    let said = bench.make_ok("--keys keys");
+    assert!(said.contains("no kernel's modules"), "{said}");
     let list = shell(bench.0.path(), "zstd -dc initrd.img | cpio -t --quiet");
-    assert!(!list.contains("keys.bin") && !list.contains("lib/modules"), "{list}");
+    assert!(list.contains("pintle/modules.bin") && !list.contains("lib/modules"), "{list}");
 }

@@ -103,6 +103,9 @@ impl ContainerImage {
 
     fn layer(&self) -> Result<Vec<u8>> {
         let mut layer = Layer::default();
+        // A directory that is only implied has no time of its own, and tools make up different ones.
+        layer.directory("usr/lib/pintle", 0o755)?;
+        layer.directory("usr/libexec", 0o755)?;
         layer.file("usr/lib/os-release", 0o644, self.os_release().as_bytes())?;
         layer.file("usr/libexec/agent", 0o755, &fs::read(Binary::Agent.build()?)?)?;
         layer.file("usr/bin/pintlectl", 0o755, &fs::read(Binary::Init.build()?)?)?;
@@ -199,7 +202,6 @@ fn changes() -> Result<Vec<u8>> {
 
 /// What an entry can be.
 fn specials() -> Result<Vec<u8>> {
-    let deep = "d".repeat(60);
     let mut layer = Layer::default();
     layer.directory("opt/specials", 0o2755)?;
     layer.file("opt/specials/file", 0o640, b"three names, one file\n")?;
@@ -213,9 +215,19 @@ fn specials() -> Result<Vec<u8>> {
     layer.char_device("opt/specials/null", 1, 3)?;
     layer.block_device("opt/specials/loop", 7, 0)?;
     layer.symlink("opt/specials/long-target", &["t"; 150].join("/"))?;
-    layer.file(&format!("opt/specials/{}", [deep.as_str(); 5].join("/")), 0o644, b"deep\n")?;
+    add_deep_file(&mut layer)?;
     layer.file("opt/specials/empty", 0o000, b"")?;
     layer.finish()
+}
+
+/// A path that needs a PAX record.
+fn add_deep_file(layer: &mut Layer) -> Result<()> {
+    let mut path = "opt/specials".to_owned();
+    for _ in 0..5 {
+        path = format!("{path}/{}", "d".repeat(60));
+        layer.directory(&path, 0o750)?;
+    }
+    layer.file(&format!("{path}/file"), 0o644, b"deep\n")
 }
 
 /// `cap_net_bind_service=ep` as the kernel stores it (`struct vfs_cap_data`, revision 2).

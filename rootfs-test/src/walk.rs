@@ -1,6 +1,7 @@
 //! A file tree as a list of facts, so that two of them can be compared on either side of the machine's border.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -48,6 +49,28 @@ pub enum Content {
     Hash([u8; 32]),
     /// A symlink's target.
     Target(Vec<u8>),
+}
+
+/// One line, for people who compare two of them.
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Node { mode, uid, gid, size, mtime, links, device, .. } = self;
+        let path = self.path.escape_ascii();
+        write!(f, "/{path} {mode:o} {uid}:{gid} size {size} mtime {}.{}", mtime.0, mtime.1)?;
+        write!(f, " links {links} device {device:x}")?;
+        for (name, value) in &self.xattrs {
+            write!(f, " {}={}", name.escape_ascii(), value.escape_ascii())?;
+        }
+        match &self.content {
+            Content::None => Ok(()),
+            Content::Target(target) => write!(f, " -> {}", target.escape_ascii()),
+            Content::Hash(hash) => write!(f, " sha256 {}", hex(hash)),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every file below `root` on the same file system, the root itself first, in order of path bytes.
@@ -155,5 +178,7 @@ mod tests {
         assert_eq!(nodes[1].content, Content::Target(b"b/file".to_vec()));
         assert_eq!((nodes[3].size, nodes[3].links), (3, 2));
         assert_eq!(nodes[3].content, Content::Hash(Sha256::digest("abc").into()));
+        assert!(nodes[1].to_string().starts_with("/a 120777 "), "{}", nodes[1]);
+        assert!(nodes[1].to_string().ends_with(" -> b/file"), "{}", nodes[1]);
     }
 }

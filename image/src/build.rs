@@ -12,6 +12,7 @@ use crate::progress::Progress;
 use crate::release::Draft;
 use crate::source::{self, Source};
 use crate::spool::Spool;
+use crate::tree::Tree;
 use crate::{Error, Result, kmod};
 use identity::Identity;
 use pintle_verify::verity::{self, fsverity_digest};
@@ -100,6 +101,7 @@ pub fn build(request: &Request<'_>, progress: &dyn Progress) -> Result<Built> {
         Configuration::LeaveAlone => None,
     };
     kmod::check_modules(&image.tree, &spool)?;
+    make_mount_points(&mut image.tree)?;
     image.tree.leave_out_zeros(&spool)?;
 
     let salt = Salt::of_image_id(&identity.image_id);
@@ -124,6 +126,17 @@ pub fn build(request: &Request<'_>, progress: &dyn Progress) -> Result<Built> {
         image_size: seal.image_size,
         root_hash: seal.root_hash,
     })
+}
+
+/// Where the machine mounts what is not in the image; a read-only root cannot get them later.
+const MOUNT_POINTS: [&str; 7] = ["dev", "etc", "proc", "run", "sys", "tmp", "var"];
+
+fn make_mount_points(tree: &mut Tree) -> Result<()> {
+    for name in MOUNT_POINTS {
+        tree.make_directories(name.as_bytes())
+            .map_err(|cause| Error::input(format!("make the mount point /{name}"), cause))?;
+    }
+    Ok(())
 }
 
 fn read_source(

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// Where an image names itself (os-release(5), UAPI.9).
-const OS_RELEASE: &str = "/etc/os-release";
+const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
 /// No os-release comes near it.
 const OS_RELEASE_MAX: u64 = 64 << 10;
 /// What OCI's annotations call a version.
@@ -79,7 +79,8 @@ struct Says<'i> {
 impl<'i> Says<'i> {
     /// An image without os-release may still have labels, or the command line may say all.
     fn read(image: &'i Image, spool: &Spool) -> Self {
-        let bytes = image.tree.read_file(OS_RELEASE, spool, OS_RELEASE_MAX).unwrap_or_default();
+        let read = |path: &&str| image.tree.read_file(path, spool, OS_RELEASE_MAX).ok();
+        let bytes = OS_RELEASE.iter().find_map(read).unwrap_or_default();
         let os_release = parse_os_release(&String::from_utf8_lossy(&bytes));
         Self { os_release, labels: &image.labels }
     }
@@ -97,7 +98,7 @@ where
     let said = says.os_release.get(*os_release).or_else(|| says.labels.get(*label));
     let said = said.filter(|said| !said.is_empty()).ok_or_else(|| {
         let cause = format!(
-            "the image does not say; set {os_release} in its {OS_RELEASE} or label it {label}, \
+            "the image does not say; set {os_release} in its /etc/os-release or label it {label}, \
              or pass {option}"
         );
         Error::input(action(), cause)

@@ -1,6 +1,7 @@
 //! `pintle build`.
 
 use super::moment::Moment;
+use super::output::say;
 use super::progress::Quiet;
 use pintle_image::build::{self, Built, Configuration, Given, Request, Terms};
 use pintle_image::keygen;
@@ -77,10 +78,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let built = build::build(&request(args, &keys), &progress)?;
     drop(progress);
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(&built)?),
-        false => println!("{}", summary(args, &built)),
+        true => say(&serde_json::to_string_pretty(&built)?),
+        false => say(&summary(args, &built)),
     }
-    Ok(())
 }
 
 fn request<'a>(args: &'a Args, keys: &'a [SigningKey]) -> Request<'a> {

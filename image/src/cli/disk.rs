@@ -1,5 +1,6 @@
 //! `pintle disk`.
 
+use super::output::say;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -52,8 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     };
     disk::make(&recipe, &args.output)?;
     let names: Vec<_> = recipe.entries.iter().map(Entry::name).collect();
-    println!("{}: {}", args.output.display(), names.join(", "));
-    Ok(())
+    say(&format!("{}: {}", args.output.display(), names.join(", ")))
 }
 
 fn size(text: &str) -> anyhow::Result<u64> {

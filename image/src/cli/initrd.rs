@@ -1,5 +1,6 @@
 //! `pintle initrd`.
 
+use super::output::say;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -71,10 +72,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let made = initrd::pack(recipe)?;
     output::replace(&args.output, &made.bytes)?;
     match args.json {
-        true => println!("{}", serde_json::to_string(&made.summary)?),
-        false => print!("{}", table(&args.output, &made.summary)),
+        true => say(&serde_json::to_string(&made.summary)?),
+        false => say(table(&args.output, &made.summary).trim_end()),
     }
-    Ok(())
 }
 
 fn plan(kernel: &Path, boot: &Boot, args: &Args) -> Result<Plan> {

@@ -1,5 +1,6 @@
 //! `pintle keygen`.
 
+use super::output::say;
 use std::path::PathBuf;
 
 use pintle_image::keygen;
@@ -20,13 +21,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let pair = keygen::generate(&args.output)?;
     match args.json {
-        true => println!("{}", serde_json::to_string(&pair)?),
-        false => println!(
+        true => say(&serde_json::to_string(&pair)?),
+        false => say(&format!(
             "key {}\n  private  {}\n  public   {}",
             pair.id,
             pair.private.display(),
             pair.public.display()
-        ),
+        )),
     }
-    Ok(())
 }

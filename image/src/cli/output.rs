@@ -1,7 +1,7 @@
-//! Files that this program writes: whole, or not at all.
+//! What this program writes: files, whole or not at all, and words on its standard output.
 
 use std::fs::Permissions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -16,6 +16,16 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).with_context(cannot)?;
     file.persist(path).with_context(cannot)?;
     Ok(())
+}
+
+/// Writes a text and a line's end. Whoever has read enough of it may close the pipe.
+pub(super) fn say(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// The directory that a file is in.

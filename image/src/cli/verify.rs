@@ -1,5 +1,6 @@
 //! `pintle verify`.
 
+use super::output::say;
 use super::progress::Quiet;
 use pintle_image::{keygen, verify};
 use pintle_verify::{Architecture, Expect, ImageId, Seal};
@@ -54,13 +55,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 
 fn report(args: &Args, seal: &Seal) -> anyhow::Result<()> {
     match args.json {
-        true => println!("{}", serde_json::to_string_pretty(seal)?),
-        false => println!(
+        true => say(&serde_json::to_string_pretty(seal)?),
+        false => say(&format!(
             "verified: {} {} (sequence {}, {}), root hash {}",
             seal.image_id, seal.version, seal.sequence, seal.architecture, seal.root_hash
-        ),
+        )),
     }
-    Ok(())
 }
 
 /// A file of a release stands for the whole.

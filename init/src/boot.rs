@@ -43,7 +43,7 @@ fn boot(report: &mut Report, last_resort: &mut LastResort) -> Result<Infallible,
     connect_report(&settings.boot, report);
     let watchdog = start_watchdog(&settings.boot, report);
     let verity = mount_state(&device, watchdog.as_ref(), report)?;
-    let store = open_store(&settings.boot)?;
+    let store = open_store(&settings.boot, report)?;
     finish_reset(report).or_alert(report);
     judge_last_run(&store, watchdog.as_ref(), report).or_alert(report);
     offer_shell(&settings, watchdog.as_ref()).or_alert(report);

@@ -191,12 +191,13 @@ pub(crate) fn mount_state(
     Ok(state.verity)
 }
 
-pub(crate) fn open_store(boot: &Boot) -> Result<Store, Failure> {
+pub(crate) fn open_store(boot: &Boot, report: &mut Report) -> Result<Store, Failure> {
     let state = store::open_directory(Path::new(STATE))?;
     let tries = u8::try_from(boot.tries.get()).unwrap_or_default();
     let tries = Tries::try_from(tries).unwrap_or(Tries::DEFAULT);
     let store = Store::open(state.as_fd()).map_err(store::Error::from)?.with_tries(tries);
-    store.prepare().map_err(store::Error::from)?;
+    // A state file system that cannot be written may still hold a good entry.
+    store.prepare().or_alert(report);
     Ok(store)
 }
 

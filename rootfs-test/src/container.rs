@@ -45,9 +45,12 @@ pub struct ContainerImage {
 impl ContainerImage {
     /// An image with the rig's agent as its only service.
     pub fn of(base: Base, version: &str) -> ContainerImage {
-        let image =
-            ContainerImage { base, id: "demo".into(), version: version.into(), files: vec![] };
-        image.service("agent", AGENT_SERVICE)
+        ContainerImage::with_nothing(base, version).service("agent", AGENT_SERVICE)
+    }
+
+    /// An image without services, for another init.
+    pub fn with_nothing(base: Base, version: &str) -> ContainerImage {
+        ContainerImage { base, id: "demo".into(), version: version.into(), files: vec![] }
     }
 
     /// With another image id than `demo`.

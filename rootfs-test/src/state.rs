@@ -119,6 +119,12 @@ impl Ext4 {
         Ok(self.file.as_file().write_all_at(&[byte[0] ^ 1], position)?)
     }
 
+    /// Sets a folder's immutable attribute (chattr(1)): no name in it can be changed any more.
+    pub fn make_immutable(&self, folder: &str) -> Result<()> {
+        let request = format!("set_inode_field {folder} flags 0x80010");
+        run(program("debugfs").args(["-w", "-R", &request]).arg(self.path())).map(drop)
+    }
+
     /// Fails unless the file system was left clean and nothing is wrong with it.
     pub fn check(&self) -> Result<()> {
         let superblock = run(program("dumpe2fs").arg("-h").arg(self.path()))?;

@@ -1,0 +1,208 @@
+//! What was not signed is not run: it is refused before it is used, or the machine reacts when it is read.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use pintle_rootfs_test::{
+    Base, Board, ContainerImage, End, Ext4, Initrd, Kernel, Keys, Machine, Release, Series, State,
+    Vm,
+};
+
+/// Where an EROFS image has its superblock.
+const SUPERBLOCK: u64 = 1024;
+
+/// A file of the image that nothing reads until a story does.
+const LATER: &str = "/usr/share/later";
+
+/// What somebody did to a release, the newest entry first, and words of which one is in the reason that the machine gives.
+type Crime = (&'static str, fn(&Path, &Release) -> Result<()>, &'static str);
+
+const CRIMES: [Crime; 9] = [
+    (
+        "flipped bit in the EROFS superblock",
+        |entry, _| flip(entry, "root.img", SUPERBLOCK),
+        "corrupted|fs-verity digest",
+    ),
+    (
+        "flipped bit in the root inode",
+        |entry, _| flip(entry, "root.img", root_inode(entry)?),
+        "corrupted|fs-verity digest",
+    ),
+    ("flipped bit in the hash tree's root", |entry, _| flip(entry, "root.tree", 4096), "corrupted"),
+    ("flipped bit in the seal's statement", |entry, _| flip(entry, "seal", 12), "seal"),
+    ("flipped bit in the signature", |entry, _| flip_last(entry, "seal"), "seal"),
+    ("another release's seal", |entry, other| copy(other, entry, "seal"), "seal"),
+    ("truncated image", |entry, _| resize(entry, -4096), "image"),
+    ("grown image", |entry, _| resize(entry, 4096), "image"),
+    ("missing hash tree", |entry, _| Ok(fs::remove_file(entry.join("root.tree"))?), "root.tree"),
+];
+
+#[test]
+fn dm_verity_refuses_every_crime_and_the_good_entry_boots() -> Result<()> {
+    refuses("dm")
+}
+
+#[test]
+fn fs_verity_refuses_every_crime_and_the_good_entry_boots() -> Result<()> {
+    refuses("fs")
+}
+
+/// All crimes stand in one machine, above the good entry: one boot has to get past each of them.
+fn refuses(verity: &str) -> Result<()> {
+    // fs-verity reads no `root.tree`: the kernel has made a tree of its own, whose root the seal names.
+    let matters = |(crime, _, _): &Crime| verity == "dm" || !crime.contains("tree's root");
+    let crimes: Vec<Crime> = CRIMES.into_iter().filter(matters).collect();
+    let (keys, kernel) = (Keys::of("builder")?, Kernel::fetch(Series::Linux6_12)?);
+    let good = Release::build(&ContainerImage::of(Base::Busybox, "1.0.0"), 1, &keys)?;
+    let stranger = Keys::of("stranger")?;
+    let strange = Release::build(&ContainerImage::of(Base::Busybox, "2.0.0"), 2, &stranger)?;
+    let other_id = ContainerImage::of(Base::Busybox, "3.0.0").id("other");
+    let other_id = Release::build(&other_id, 3, &keys)?;
+    let mut state = State::new()?
+        .with("1_1.0.0", &good)?
+        .with("2_2.0.0", &strange)?
+        .with("3_3.0.0", &other_id)?
+        // An old image under a name that looks new.
+        .with("4_4.0.0", &good)?;
+    for (sequence, &(crime, commit, _)) in (10..).zip(&crimes) {
+        let version = format!("{sequence}.0.0");
+        let image = ContainerImage::of(Base::Busybox, &version);
+        let release = Release::build(&image, sequence, &keys)?;
+        let entry = format!("{sequence}_{version}");
+        state = state.with(&entry, &release)?;
+        commit(&state.entry(&entry), &good).context(crime)?;
+    }
+    let disk = state.disk()?;
+    let initrd = Initrd::of(&kernel, &keys).set(&format!("verity={verity}")).make()?;
+    let vm = Vm::on(Board::Q35, &kernel).initrd(&initrd).cmdline("quiet").disk(disk.disk());
+    let mut machine = vm.boot()?;
+    machine.wait_for("healthy")?;
+    for (sequence, &(crime, _, word)) in (10..).zip(&crimes) {
+        refused(&machine, &format!("{sequence}_{sequence}.0.0"), word).context(crime)?;
+    }
+    refused(&machine, "2_2.0.0", "trusted keys").context("a stranger's key")?;
+    refused(&machine, "3_3.0.0", "another image").context("another image id")?;
+    refused(&machine, "4_4.0.0", "another entry").context("an old image under a new name")?;
+    let mounted: Vec<_> =
+        machine.reports().iter().filter(|report| report.event() == "root-mounted").collect();
+    ensure!(mounted.last().is_some_and(|report| report.text("entry") == "1_1.0.0"), "{mounted:?}");
+    Ok(())
+}
+
+fn refused(machine: &Machine, entry: &str, word: &str) -> Result<()> {
+    let refusal = machine
+        .reports()
+        .iter()
+        .find(|report| report.event() == "entry-refused" && report.text("entry") == entry)
+        .with_context(|| format!("{entry} was not refused: {:#?}", machine.reports()))?;
+    let reason = refusal.text("reason");
+    ensure!(
+        word.split('|').any(|word| reason.contains(word)),
+        "{entry} was refused for another reason: {reason}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_changed_block_is_reported_where_the_policy_is_alert() -> Result<()> {
+    let (mut machine, _disk) = machine_that_reads_a_changed_block("dm", "alert")?;
+    let corruption = machine.wait_for("corruption")?;
+    ensure!(corruption.text("reaction") == "alert", "{}", corruption.line());
+    machine.run(&["/bin/true"])?;
+    Ok(())
+}
+
+#[test]
+fn a_changed_block_restarts_the_services_where_the_policy_says_so() -> Result<()> {
+    let (mut machine, _disk) = machine_that_reads_a_changed_block("dm", "restart-service")?;
+    machine.wait_for("corruption")?;
+    machine.wait_until("the agent is up again", |report| {
+        report.event() == "service"
+            && report.text("name") == "agent"
+            && report.text("state") == "up"
+    })?;
+    Ok(())
+}
+
+#[test]
+fn a_changed_block_puts_the_entry_on_trial_and_reboots() -> Result<()> {
+    let (mut machine, disk) = machine_that_reads_a_changed_block("fs", "reboot")?;
+    machine.wait_for("corruption")?;
+    machine.wait_for("entry-demoted")?;
+    let tried = machine.wait_for("entry-chosen")?;
+    ensure!(tried.text("entry") == "2_2.0.0+2-1", "{}", tried.line());
+    drop(disk);
+    Ok(())
+}
+
+#[test]
+fn a_changed_block_stops_the_machine_where_the_policy_says_so() -> Result<()> {
+    let (mut machine, disk) = machine_that_reads_a_changed_block("fs", "stop")?;
+    machine.wait_for("corruption")?;
+    ensure!(machine.wait_for_end()? == End::PowerOff);
+    disk.check()
+}
+
+/// The machine is well until a block of the running image is changed below it and then read.
+fn machine_that_reads_a_changed_block(verity: &str, policy: &str) -> Result<(Machine, Ext4)> {
+    let (keys, kernel) = (Keys::of("builder")?, Kernel::fetch(Series::Linux6_12)?);
+    let content = "what nobody has read yet\n".repeat(4096);
+    let image = |version| ContainerImage::of(Base::Busybox, version);
+    let older = Release::build(&image("1.0.0"), 1, &keys)?;
+    let release = Release::build(&image("2.0.0").file(&LATER[1..], 0o644, &content), 2, &keys)?;
+    let disk = State::new()?.with("1_1.0.0", &older)?.with("2_2.0.0", &release)?.disk()?;
+    let initrd = Initrd::of(&kernel, &keys).set(&format!("verity={verity}"));
+    let initrd = initrd.set(&format!("on-corruption={policy}")).make()?;
+    let vm = Vm::on(Board::Q35, &kernel).initrd(&initrd).cmdline("quiet").disk(disk.disk());
+    let mut machine = vm.boot()?;
+    machine.wait_for("blessed")?;
+    let root = fs::read(release.folder().join("root.img"))?;
+    let start = find(&root, content.as_bytes()).context("the file is not in the image")?;
+    disk.flip("/images/2_2.0.0/root.img", start + 40_960)?;
+    // Blocks that were verified before stay verified in the page cache.
+    machine.run(&["/bin/sh", "-c", "echo 3 > /proc/sys/vm/drop_caches"])?;
+    // The agent itself may be ended by what follows; what was read is an error in any case.
+    if let Ok(output) = machine.try_run(&["/bin/cat", LATER]) {
+        ensure!(output.status != 0, "a changed block was read");
+    }
+    Ok((machine, disk))
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<u64> {
+    let mut blocks = bytes.chunks(4096).zip((0..).step_by(4096));
+    blocks.find(|(block, _)| wanted.starts_with(&block[..64.min(block.len())])).map(|(_, at)| at)
+}
+
+fn flip(entry: &Path, name: &str, offset: u64) -> Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(entry.join(name))?;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset)?;
+    Ok(file.write_all_at(&[byte[0] ^ 1], offset)?)
+}
+
+fn flip_last(entry: &Path, name: &str) -> Result<()> {
+    let length = fs::metadata(entry.join(name))?.len();
+    flip(entry, name, length - 1)
+}
+
+/// By `struct erofs_super_block`: the root's nid at 14, the first metadata block at 40.
+fn root_inode(entry: &Path) -> Result<u64> {
+    let image = fs::read(entry.join("root.img"))?;
+    let superblock = image.get(1024..1152).context("no superblock")?;
+    let nid = u16::from_le_bytes(superblock[14..16].try_into()?);
+    let block = u32::from_le_bytes(superblock[40..44].try_into()?);
+    Ok(u64::from(block) * 4096 + u64::from(nid) * 32)
+}
+
+fn resize(entry: &Path, by: i64) -> Result<()> {
+    let file = OpenOptions::new().write(true).open(entry.join("root.img"))?;
+    let length = file.metadata()?.len();
+    Ok(file.set_len(length.checked_add_signed(by).context("no such length")?)?)
+}
+
+fn copy(from: &Release, entry: &Path, name: &str) -> Result<()> {
+    fs::copy(from.folder().join(name), entry.join(name))?;
+    Ok(())
+}

@@ -62,8 +62,8 @@ impl ContainerImage {
 
     /// With a file more; its directory is there or is made.
     #[must_use]
-    pub fn file(mut self, path: &str, mode: u32, content: &str) -> ContainerImage {
-        self.files.push((path.into(), mode, content.into()));
+    pub fn file(mut self, path: &str, mode: u32, content: impl AsRef<[u8]>) -> ContainerImage {
+        self.files.push((path.into(), mode, content.as_ref().into()));
         self
     }
 

@@ -1,6 +1,7 @@
 //! Whatever a new image does, the machine comes back to one that works.
 
 use anyhow::{Result, ensure};
+use pintle_rootfs_test::cargo::Binary;
 use pintle_rootfs_test::{
     Base, Board, ContainerImage, Initrd, Kernel, Keys, Machine, Release, Report, Series, State, Vm,
 };
@@ -11,12 +12,6 @@ const NEVER_READY: &str = r#"
 type = "notify"
 command = ["/bin/sleep", "1000"]
 essential = true
-"#;
-
-/// A loop that no other process gets a turn beside, PID 1 neither.
-const HANG: &str = r#"
-[service.hang]
-command = ["/bin/sh", "-c", "echo -1 > /proc/sys/kernel/sched_rt_runtime_us; exec chrt -f 99 sh -c 'while :; do :; done'"]
 "#;
 
 /// Another init, which ends at once: the kernel panics.
@@ -40,8 +35,11 @@ fn an_image_whose_init_crashes_has_its_tries_and_no_more() -> Result<()> {
 
 #[test]
 fn an_image_that_hangs_is_reset_by_the_watchdog_and_has_its_tries_and_no_more() -> Result<()> {
-    let image = ContainerImage::of(Base::Busybox, "3.0.0").service("never", NEVER_READY);
-    falls_back(&image.service("hang", HANG))
+    // The agent serves its port, and knows nothing of a watchdog.
+    let agent = std::fs::read(Binary::Agent.build()?)?;
+    let image =
+        ContainerImage::with_nothing(Base::Busybox, "3.0.0").service("system", "[system]\n");
+    falls_back(&image.file("usr/lib/pintle/pintle-init", 0o755, agent))
 }
 
 /// Two good entries and the image on trial above them.

@@ -106,6 +106,7 @@ int main(void) {
 	close(loops);
 
 	MUST(mount("/dev/dm-0", "/root", "erofs", MS_RDONLY | MS_NODEV, ""));
+	mkdir("/run/state/data", 0755);
 	mkdir("/run/state/data/etc", 0755);
 	mkdir("/run/state/data/etc/upper", 0755);
 	mkdir("/run/state/data/etc/work", 0755);

@@ -29,7 +29,11 @@ pub fn with_agent(kernel: &Kernel, modules: &[&str]) -> Result<PathBuf> {
     Ok(folder.join("initramfs.cpio"))
 }
 
-fn add_modules(kernel: &Kernel, modules: &[&str], folder: &Path) -> Result<()> {
+/// Puts the named modules of a kernel into `folder` as `NN-NAME.ko`, uncompressed and numbered in this order.
+///
+/// # Errors
+/// When the kernel has no such module.
+pub fn add_modules(kernel: &Kernel, modules: &[&str], folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)?;
     for (number, name) in modules.iter().enumerate() {
         let module = find_module(&kernel.modules(), name)?;
@@ -58,7 +62,11 @@ fn find_module(modules: &Path, name: &str) -> Result<PathBuf> {
     }
 }
 
-fn pack(root: &Path, to: &Path) -> Result<()> {
+/// Packs a folder as a cpio archive that the kernel unpacks.
+///
+/// # Errors
+/// When `find` or `cpio` fails.
+pub fn pack(root: &Path, to: &Path) -> Result<()> {
     let listing = run(program("find").arg(".").current_dir(root))?;
     let names = to.with_extension("names");
     fs::write(&names, listing)?;

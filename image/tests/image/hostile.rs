@@ -3,7 +3,7 @@
 use crate::invariant;
 use crate::written::image_bytes;
 use crate::zoo::{Random, Zoo};
-use pintle_image::erofs::format::{BLOCK, SUPER_OFFSET};
+use pintle_image::erofs::format::{BLOCK, INODE, SLOT, SUPER_OFFSET};
 use pintle_image::erofs::read::{Error, Image};
 use pintle_image::erofs::write::Layout;
 
@@ -52,6 +52,53 @@ fn a_directory_inside_itself_ends_the_walk() {
     let image = Image::open(&*bytes).unwrap();
     let last = image.walk().last().unwrap();
     assert!(last.unwrap_err().to_string().ends_with("is a directory with two names"));
+}
+
+#[test]
+fn directories_that_share_their_blocks_end_the_walk() {
+    let mut zoo = Zoo::empty();
+    let names = (0..5000).map(|i| format!("{i:0100}"));
+    let directory = zoo.tree.make_directories(b"big").unwrap();
+    let file = zoo.file("file", 0);
+    names.for_each(|name| zoo.tree.link(directory, name.as_bytes(), file).unwrap());
+    for i in 0..10 {
+        zoo.tree.make_directories(format!("small{i}").as_bytes()).unwrap();
+    }
+    let mut bytes = unchecked(&zoo);
+    let inodes: Vec<_> = at_paths(&bytes, |path| path.starts_with(b"/small") || path == b"/big");
+    let (big, small) = inodes.split_first().unwrap();
+    small.iter().for_each(|small| bytes.copy_within(*big..*big + INODE, *small));
+    let last = Image::open(&*bytes).unwrap().walk().last().unwrap();
+    assert!(last.unwrap_err().to_string().ends_with("shares its blocks with others"));
+}
+
+#[test]
+fn names_out_of_order_end_the_walk() {
+    let mut zoo = Zoo::empty();
+    ["aaaa", "bbbb"].iter().for_each(|name| zoo.put(name, 0));
+    let mut bytes = unchecked(&zoo);
+    replace(&mut bytes, b"aaaabbbb", b"bbbbaaaa");
+    let last = Image::open(&*bytes).unwrap().walk().last().unwrap();
+    assert!(last.unwrap_err().to_string().ends_with("has entries out of order"));
+}
+
+#[test]
+fn a_file_listed_as_another_type_ends_the_walk() {
+    let mut zoo = Zoo::empty();
+    zoo.put("file", 0);
+    let mut bytes = unchecked(&zoo);
+    let [inode] = *at_paths(&bytes, |path| path == b"/file") else { panic!("no file") };
+    bytes[inode + 5] = 0x11;
+    let last = Image::open(&*bytes).unwrap().walk().last().unwrap();
+    assert!(last.unwrap_err().to_string().ends_with("is listed as another type"));
+}
+
+/// Where the inodes of these paths stand in an image.
+fn at_paths(bytes: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<usize> {
+    let image = Image::open(bytes).unwrap();
+    let start = image.superblock().meta_block.get() as usize * BLOCK as usize;
+    let found = image.walk().map(Result::unwrap).filter(|found| wanted(&found.path));
+    found.map(|found| start + found.inode.nid.0 as usize * SLOT as usize).collect()
 }
 
 /// One of each kind, in as few blocks as possible.

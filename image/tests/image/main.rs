@@ -13,4 +13,5 @@ mod extremes;
 mod hostile;
 mod inspected;
 mod mkfs;
+mod refused;
 mod release;

@@ -155,6 +155,14 @@ impl Zoo {
         self.set_xattrs(id, set);
     }
 
+    /// With an extended attribute of exactly this name.
+    pub(crate) fn set_xattr(&mut self, id: InodeId, name: &str, length: usize) {
+        let value = vec![0; length].into();
+        let xattrs = self.tree.intern(vec![Xattr { name: name.as_bytes().into(), value }]);
+        let like = Inode { xattrs, ..self.tree.inode(id).clone() };
+        self.tree.set_attributes(id, &like);
+    }
+
     pub(crate) fn set_xattrs(&mut self, id: InodeId, set: &[(&str, usize)]) {
         let named = set.iter().enumerate().map(|(i, (name, length))| {
             let name = if name.ends_with('.') { format!("{name}{i}") } else { (*name).into() };

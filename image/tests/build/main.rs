@@ -1,0 +1,7 @@
+//! `pintle build`, `inspect` and `verify` as their users run them.
+#![forbid(unsafe_code)]
+
+mod bytes;
+mod mistakes;
+mod release;
+mod workshop;

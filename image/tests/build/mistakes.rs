@@ -1,0 +1,59 @@
+//! What cannot be built is told with a way out, and leaves nothing behind.
+
+use crate::workshop::Workshop;
+
+const BUILD: &str = "build dir:rootfs --key ours.key -o out";
+
+#[test]
+fn every_mistake_in_the_configuration_is_told_with_its_place() {
+    let workshop = Workshop::of_a_machine();
+    workshop.file("usr/lib/pintle/a.toml", 0o644, "[service.a]\ncommand = [\"/usr/bin/none\"]\n");
+    workshop.file("usr/lib/pintle/b.toml", 0o644, "[service.b]\ncomand = [\"/usr/bin/hello\"]\n");
+    let complaint = workshop.pintle(BUILD).complained();
+    for place in ["\n/usr/lib/pintle/a.toml:2:12: found ", "\n/usr/lib/pintle/b.toml:2:1: found "] {
+        assert!(complaint.contains(place), "{complaint}");
+    }
+    assert!(complaint.contains("did you mean"), "{complaint}");
+    assert!(workshop.names("out").is_empty());
+}
+
+#[test]
+fn an_image_without_a_configuration_needs_another_init() {
+    let workshop = Workshop::of_a_machine();
+    std::fs::remove_dir_all(workshop.path("rootfs/usr/lib/pintle")).unwrap();
+    let complaint = workshop.pintle(BUILD).complained();
+    assert!(complaint.contains("/usr/lib/pintle") && complaint.contains("--no-system"));
+    workshop.pintle(&format!("{BUILD} --no-system")).said();
+}
+
+#[test]
+fn an_image_without_a_name_needs_one() {
+    let workshop = Workshop::of_a_machine();
+    workshop.file("usr/lib/os-release", 0o644, "ID=linux\n");
+    let complaint = workshop.pintle(BUILD).complained();
+    assert!(complaint.contains("IMAGE_ID") && complaint.contains("--image-id"), "{complaint}");
+    let complaint = workshop.pintle(&format!("{BUILD} --image-id demo")).complained();
+    assert!(complaint.contains("--image-version"), "{complaint}");
+    workshop.pintle(&format!("{BUILD} --image-id demo --image-version 1")).said();
+}
+
+#[test]
+fn a_failed_build_leaves_the_release_before_it() {
+    let workshop = Workshop::of_a_machine();
+    workshop.pintle(BUILD).said();
+    let before =
+        ["root.img", "root.tree", "seal"].map(|name| workshop.read(&format!("out/{name}")));
+    workshop.file("usr/lib/pintle/hello.toml", 0o644, "[");
+    workshop.pintle(BUILD).complained();
+    let after = ["root.img", "root.tree", "seal"].map(|name| workshop.read(&format!("out/{name}")));
+    assert!(before == after);
+    assert_eq!(workshop.names("out").len(), 3);
+}
+
+#[test]
+fn a_floor_above_the_sequence_is_refused() {
+    let workshop = Workshop::of_a_machine();
+    let complaint = workshop.pintle(&format!("{BUILD} --sequence 4 --floor 5")).complained();
+    assert!(complaint.contains("floor is above its own sequence"), "{complaint}");
+    assert!(workshop.names("out").is_empty());
+}

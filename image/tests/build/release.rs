@@ -1,0 +1,63 @@
+//! A release from beginning to end.
+
+use crate::workshop::Workshop;
+
+#[test]
+fn a_release_is_built_inspected_and_verified() {
+    let workshop = Workshop::of_a_machine();
+    let built =
+        workshop.pintle("build dir:rootfs --key ours.key -o out --sequence 7 --json").json();
+    assert_eq!(built["image_id"], "demo");
+    assert_eq!(built["version"], "1.0");
+    assert_eq!(built["services"], 1);
+    assert_eq!(workshop.names("out"), ["root.img", "root.tree", "seal"]);
+
+    let shown = workshop.pintle("inspect out --json").json();
+    assert_eq!(shown["seal"]["root_hash"], built["root_hash"]);
+    assert_eq!(shown["seal"]["sequence"], 7);
+    let files = shown["image"]["files"].as_array().unwrap();
+    let compiled = files.iter().find(|file| file["path"] == "/usr/lib/pintle/system.bin").unwrap();
+    assert_eq!((&compiled["mode"], &compiled["uid"]), (&"0644".into(), &0.into()));
+
+    let verified = workshop.pintle("verify out --keys ours.pub --json").json();
+    assert_eq!(verified["root_hash"], built["root_hash"]);
+    workshop.pintle("verify out/root.img --keys ours.pub --keys theirs.pub").said();
+}
+
+#[test]
+fn a_release_that_is_not_what_was_asked_for_is_not_verified() {
+    let workshop = Workshop::of_a_machine();
+    workshop.pintle("build dir:rootfs --key ours.key -o out --sequence 7 --arch arm64").said();
+    for (expectation, cause) in [
+        ("--keys theirs.pub", "signed by 0 trusted keys, needed 1"),
+        ("--keys ours.pub --keys theirs.pub --threshold 2", "signed by 1 trusted keys, needed 2"),
+        ("--keys ours.pub --image-id other", "for another image: demo"),
+        ("--keys ours.pub --arch amd64", "for another architecture: arm64"),
+        ("--keys ours.pub --floor 8", "sequence 7 is below the floor 8"),
+    ] {
+        let complaint = workshop.pintle(&format!("verify out {expectation}")).complained();
+        assert!(complaint.contains(cause), "{expectation}: {complaint}");
+    }
+}
+
+#[test]
+fn two_signers_make_two_signatures() {
+    let workshop = Workshop::of_a_machine();
+    workshop.pintle("build dir:rootfs --key ours.key --key theirs.key -o out").said();
+    workshop.pintle("verify out --keys ours.pub --keys theirs.pub --threshold 2").said();
+}
+
+#[test]
+fn terms_and_times_are_in_the_seal() {
+    let workshop = Workshop::of_a_machine();
+    workshop
+        .shell(
+            "SOURCE_DATE_EPOCH=1700000000 $PINTLE build dir:rootfs --key ours.key -o out \
+             --best-before 2030-01-01T00:00:00Z --rollout 5 --floor 3 --sequence 4",
+        )
+        .said();
+    let seal = &workshop.pintle("inspect out/seal --json").json()["seal"];
+    assert_eq!(seal["created"], 1_700_000_000);
+    assert_eq!(seal["best_before"], 1_893_456_000);
+    assert_eq!((&seal["rollout"], &seal["floor"]), (&5.into(), &3.into()));
+}

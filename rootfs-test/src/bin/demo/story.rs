@@ -49,7 +49,7 @@ fn first_boot(vm: &Vm, teller: &mut Teller) -> Result<Machine> {
     machine.wait_for("healthy")?;
     teller.report(&machine);
     greets(&mut machine, "1.0.0", teller)?;
-    machine.run(&["/bin/mount", "-o", "ro", "/dev/vdb", SHELF])?;
+    mount_shelf(&mut machine)?;
     Ok(machine)
 }
 
@@ -66,14 +66,18 @@ fn update(machine: &mut Machine, teller: &mut Teller) -> Result<()> {
         "Image 1.1.0 is installed beside it, and booted on trial. It is healthy, so it is kept.",
     );
     install(machine, "second", teller)?;
-    machine.wait_for("blessed")?;
+    let blessed = machine.wait_until("1.1.0 blessed", |report| {
+        report.event() == "blessed" && report.text("entry").starts_with("2_1.1.0")
+    });
     teller.report(machine);
+    blessed?;
     greets(machine, "1.1.0", teller)
 }
 
 fn fall_back(machine: &mut Machine, teller: &mut Teller) -> Result<()> {
     teller
         .step("Image 1.2.0 is broken: its service cannot start. After three tries 1.1.0 is back.");
+    mount_shelf(machine)?;
     install(machine, "broken", teller)?;
     let chosen = machine.wait_until("1.1.0 again", |report| {
         report.event() == "entry-chosen" && report.text("entry") == "2_1.1.0"
@@ -121,6 +125,11 @@ fn shelf(workshop: &Workshop) -> Result<Ext4> {
         release.copy_to(&folder.path().join(name))?;
     }
     Ext4::of(folder.path(), "shelf")
+}
+
+/// A reboot has unmounted it.
+fn mount_shelf(machine: &mut Machine) -> Result<()> {
+    machine.run(&["/bin/mount", "-o", "ro", "/dev/vdb", SHELF]).map(drop)
 }
 
 /// Installs a release from the shelf and reboots into it.

@@ -8,7 +8,7 @@ use crate::device::DeviceSpec;
 use crate::duration::{HOUR, Millis, SECOND};
 use crate::integer::Whole;
 use crate::name::{ImageId, ModuleName, PortName};
-use crate::system::{EtcMode, HealthTimeout, System};
+use crate::system::{EtcMode, HealthTimeout, MinReady, System};
 use crate::wire::{self, Error, Format};
 
 table! {
@@ -59,6 +59,10 @@ table! {
             /// How long a new image may take until it is healthy, unless the image says so itself.
             "health-timeout" = "5min" => health_timeout: HealthTimeout,
 
+            /// How long everything essential must have been ready, without a break, until a new image is
+            /// healthy, unless the image says so itself.
+            "min-ready" = "5s" => min_ready: MinReady,
+
             /// How long after a panic the kernel reboots: `kernel.panic`, in whole seconds.
             "panic-timeout" = "10s" => panic_timeout: PanicTimeout,
 
@@ -67,7 +71,7 @@ table! {
             /// The report is always in `/run/pintle/report.jsonl`.
             "report" = (none; "org.pintle.report") => report: Option<PortName>,
 
-            /// How much stage 1 and stage 2 say on the console.
+            /// How much of the report the kernel log gets too, and with it the console.
             "log" = "info" => log: LogLevel,
 
             /// Kernel modules that are loaded beside those that the devices and the mounts need.
@@ -148,10 +152,6 @@ choice! {
         Warn = "warn",
         /// Each step as well.
         Info = "info",
-        /// What led to each decision as well.
-        Debug = "debug",
-        /// Everything.
-        Trace = "trace",
     }
 }
 
@@ -235,6 +235,11 @@ impl Boot {
         system.health_timeout.unwrap_or(self.health_timeout)
     }
 
+    /// How long `system` must be ready until it is healthy.
+    pub fn min_ready(&self, system: &System) -> MinReady {
+        system.min_ready.unwrap_or(self.min_ready)
+    }
+
     /// The bytes of `boot.bin`.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
         self.check()?;
@@ -258,7 +263,7 @@ impl Boot {
     }
 }
 
-const FORMAT: Format = Format { what: "boot.bin", version: 1, bytes_max: Boot::BYTES_MAX };
+const FORMAT: Format = Format { what: "boot.bin", version: 2, bytes_max: Boot::BYTES_MAX };
 
 #[cfg(all(test, feature = "compile"))]
 mod tests {

@@ -114,7 +114,7 @@ options! {
         /// The virtio port that the machine's report is also written to.
         "report", replaces Some("report"), weakens No => report: PortName,
 
-        /// How much stage 1 and stage 2 say on the console.
+        /// How much of the report the kernel log gets too, and with it the console.
         "log", replaces Some("log"), weakens No => log: LogLevel,
 
         /// A root shell on the console.
@@ -382,7 +382,7 @@ mod tests {
         ("corruption", "alert"),
         ("watchdog", "off"),
         ("report", "other.port"),
-        ("log", "trace"),
+        ("log", "error"),
         ("shell", "stage1"),
     ];
 
@@ -413,8 +413,8 @@ mod tests {
     fn a_line_that_is_too_long_is_read_up_to_the_limit() {
         let filler = "x".repeat(BYTES_MAX);
         let (overrides, complaints) =
-            parse(format!("pintle.log=debug {filler} pintle.verity=dm").as_bytes(), Lock::Locked);
-        assert_eq!((overrides.log, overrides.verity), (Some(LogLevel::Debug), None));
+            parse(format!("pintle.log=warn {filler} pintle.verity=dm").as_bytes(), Lock::Locked);
+        assert_eq!((overrides.log, overrides.verity), (Some(LogLevel::Warn), None));
         assert!(matches!(complaints[..], [Complaint::TooLong { .. }]));
     }
 }

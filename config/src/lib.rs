@@ -70,6 +70,6 @@ pub use service::{
 };
 pub use signal::Signal;
 pub use size::Bytes;
-pub use system::{EtcMode, HealthTimeout, ShutdownTimeout, System};
+pub use system::{EtcMode, HealthTimeout, MinReady, ShutdownTimeout, System};
 pub use value::{Choice, Form, Value};
 pub use wire::Error;

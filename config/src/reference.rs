@@ -35,8 +35,6 @@ together, shows every mistake with file, line and column, and compiles them into
 `/usr/lib/pintle/system.bin`, which is what the machine reads. `[system]` and each `[service.NAME]`
 stand once, in any of the files.
 
-A machine may set keys anew in `/etc/pintle/*.toml`: each key there takes the place of the image's.
-
 A service's name has at most 64 letters, digits, `-` and `_`, and starts with a letter or a digit.
 There are at most 256 services, and compiled they have at most 64 KiB.
 

@@ -33,8 +33,7 @@ table! {
 
             /// Whether the service is started at boot.
             ///
-            /// A disabled service is still started when an enabled one requires or wants it, and by
-            /// `pintlectl start`.
+            /// A disabled service is still started when an enabled one requires or wants it.
             "enabled" = true => enabled: Enabled,
 
             /// Services without which this one cannot run.
@@ -172,7 +171,7 @@ choice! {
     pub enum Enabled as Boolean {
         /// It is started at boot.
         Yes = "true",
-        /// It is started only when another service needs it, or by hand.
+        /// It is started only when another service needs it.
         No = "false",
     }
 }
@@ -181,7 +180,8 @@ choice! {
     /// Whether the machine is healthy without a service.
     pub enum Essential as Boolean {
         /// It is not: an image becomes good only when the service is ready, and when the service
-        /// fails for good the machine leaves the image for another one.
+        /// fails for good, or ends and is not to be restarted, the machine leaves the image for
+        /// another one.
         Yes = "true",
         /// It is: the service's failure is reported.
         No = "false",

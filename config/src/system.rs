@@ -34,6 +34,13 @@ table! {
             /// configuration's `health-timeout` holds.
             "health-timeout" = (none; "2min") => health_timeout: Option<HealthTimeout>,
 
+            /// How long everything essential must have been ready, without a break, until a new image is
+            /// healthy.
+            ///
+            /// A service that ends right after its start does not make an image good that way. Without
+            /// this key the boot configuration's `min-ready` holds.
+            "min-ready" = (none; "10s") => min_ready: Option<MinReady>,
+
             /// How long stopping all services and unmounting may take before the machine is reset.
             "shutdown-timeout" = "90s" => shutdown_timeout: ShutdownTimeout,
         }
@@ -52,6 +59,8 @@ choice! {
 
 /// From a second for a single service to a day for a first boot that migrates data.
 pub type HealthTimeout = Millis<SECOND, DAY>;
+/// From not at all to an hour of soaking.
+pub type MinReady = Millis<0, HOUR>;
 /// Long enough for the longest `stop-timeout`.
 pub type ShutdownTimeout = Millis<SECOND, { 2 * HOUR }>;
 
@@ -114,7 +123,7 @@ impl System {
     }
 }
 
-const FORMAT: Format = Format { what: "system.bin", version: 1, bytes_max: System::BYTES_MAX };
+const FORMAT: Format = Format { what: "system.bin", version: 2, bytes_max: System::BYTES_MAX };
 
 /// Every dependency stands earlier, so that one pass from the last service to the first is enough.
 fn pull_in(service: &Service, started: &mut [bool]) {

@@ -167,6 +167,8 @@ fn the_machine_decides_about_etc_and_the_image_about_its_health() {
     assert_eq!(persistent.etc_mode(&kiosk), EtcMode::Persistent);
     assert_eq!(minimal.health_timeout(&kiosk).get(), 120_000);
     assert_eq!(minimal.health_timeout(&system("nothing.system.toml")).get(), 300_000);
+    assert_eq!(minimal.min_ready(&kiosk).get(), 30_000);
+    assert_eq!(minimal.min_ready(&system("nothing.system.toml")).get(), 5_000);
 }
 
 fn services(count: usize, tail: &str) -> String {

@@ -35,10 +35,10 @@ fn escaped(result: Result<Vec<u8>, Error>) -> String {
 
 /// Where one of these changes, the format's version changes with it.
 #[test]
-fn version_1_is_these_bytes() {
+fn each_version_is_its_bytes() {
     assert_eq!(
         escaped(boot().to_bytes()),
-        r"\x01\x01x\x00\x12LABEL=pintle-state\xb0\xea\x01\x00\x00\x06\x02\x00\x90N\x01\xb0\xea\x01\xe0\xa7\x12\x90N\x00\x02\x01\x01m"
+        r"\x02\x01x\x00\x12LABEL=pintle-state\xb0\xea\x01\x00\x00\x06\x02\x00\x90N\x01\xb0\xea\x01\xe0\xa7\x12\x88\'\x90N\x00\x02\x01\x01m"
     );
     assert_eq!(
         escaped(modules().to_bytes()),
@@ -46,16 +46,16 @@ fn version_1_is_these_bytes() {
     );
     assert_eq!(
         escaped(system().to_bytes()),
-        r"\x01\x02\x01a\x00\x02/a\x00\x00\x00\x00\x00\x00\x01\x00\x01d\xb0\xea\x01\x14\xe0\xd4\x03\x90\xbf\x05\x0f\x90N\x00\x00\x00\x00\x01/\x00\x00\x00\x00\x00\x00\x01b\x00\x02/b\x01\x01x\x00\x00\x01\x00\x00\x00\x01\x00\x01d\xb0\xea\x01\x14\xe0\xd4\x03\x90\xbf\x05\x0f\x90N\x01\x07\x07\x00\x017\x01/\x00\x00\x01\x01A\x011\x01/\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x90\xbf\x05"
+        r"\x02\x02\x01a\x00\x02/a\x00\x00\x00\x00\x00\x00\x01\x00\x01d\xb0\xea\x01\x14\xe0\xd4\x03\x90\xbf\x05\x0f\x90N\x00\x00\x00\x00\x01/\x00\x00\x00\x00\x00\x00\x01b\x00\x02/b\x01\x01x\x00\x00\x01\x00\x00\x00\x01\x00\x01d\xb0\xea\x01\x14\xe0\xd4\x03\x90\xbf\x05\x0f\x90N\x01\x07\x07\x00\x017\x01/\x00\x00\x01\x01A\x011\x01/\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x90\xbf\x05"
     );
 }
 
 #[test]
 fn other_versions_and_nothing_are_refused() {
     let mut bytes = boot().to_bytes().unwrap();
-    bytes[0] = 2;
+    bytes[0] = 1;
     let error = Boot::from_bytes(&bytes).unwrap_err();
-    assert_eq!(error.to_string(), "cannot decode boot.bin: it has version 2, expected 1");
+    assert_eq!(error.to_string(), "cannot decode boot.bin: it has version 1, expected 2");
     let error = Boot::from_bytes(&[]).unwrap_err();
     assert_eq!(error.to_string(), "cannot decode boot.bin: it is empty");
 }
@@ -87,7 +87,7 @@ fn bytes_beyond_the_limit_are_not_looked_at() {
 /// A length of 2^32 elements in a file of six bytes.
 #[test]
 fn a_length_that_lies_allocates_nothing() {
-    let error = System::from_bytes(&[1, 0xff, 0xff, 0xff, 0xff, 0x0f]).unwrap_err();
+    let error = System::from_bytes(&[2, 0xff, 0xff, 0xff, 0xff, 0x0f]).unwrap_err();
     assert!(matches!(error, Error::Malformed { .. }), "{error}");
 }
 

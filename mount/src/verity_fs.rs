@@ -9,10 +9,15 @@ use pintle_sys::fsverity;
 use pintle_verify::Digest;
 use pintle_verify::verity::fsverity_digest;
 use rustix::fd::{AsFd, AsRawFd};
+use rustix::system::uname;
 use std::path::Path;
+
+/// The first Linux with `CONFIG_EROFS_FS_BACKED_BY_FILE`.
+const MOUNTS_FILES: (u32, u32) = (6, 12);
 
 /// Measures the image and mounts the very file that was measured at `at`.
 pub(crate) fn mount(image: &Image<'_>, at: &Path) -> Result<()> {
+    check_kernel(&uname().release().to_string_lossy())?;
     let measured = measure(image)?;
     let seal = image.seal;
     let expected = fsverity_digest(&seal.root_hash, &seal.salt, seal.image_size);
@@ -22,6 +27,22 @@ pub(crate) fn mount(image: &Image<'_>, at: &Path) -> Result<()> {
     }
     // The path leads through the open descriptor, whatever has become of the file's name.
     mount_erofs(&format!("/proc/self/fd/{}", image.data.as_raw_fd()), at)
+}
+
+/// Before fs-verity is put in force, which reads the whole image, and for nothing where the kernel
+/// cannot mount it afterwards.
+fn check_kernel(release: &str) -> Result<()> {
+    if version(release).is_some_and(|version| version < MOUNTS_FILES) {
+        let why = format!("Linux {release} mounts no EROFS from a file, Linux 6.12 does");
+        return Err(Error::Unsupported(Cause::new("mount the image from its file", why)));
+    }
+    Ok(())
+}
+
+/// The two numbers that a kernel release begins with.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
 /// The image's fs-verity digest. Where fs-verity is not enabled yet, the kernel reads the whole
@@ -36,4 +57,19 @@ fn measure(image: &Image<'_>) -> Result<Digest> {
     digest.map(Digest::from_bytes).ok_or_else(|| {
         Error::Unexpected(Cause::new("measure the image", "fs-verity is on and has no digest"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_kernels_known_to_be_too_old_are_passed_over() {
+        for old in ["6.1.0-42-cloud-amd64", "6.11.99", "5.10"] {
+            assert!(matches!(check_kernel(old), Err(Error::Unsupported(_))), "{old}");
+        }
+        for able in ["6.12.38+deb12-cloud-amd64", "6.12", "7.0-rc1", "own", ""] {
+            assert!(check_kernel(able).is_ok(), "{able}");
+        }
+    }
 }

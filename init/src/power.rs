@@ -14,7 +14,7 @@ use rustix::system::{RebootCommand, reboot};
 use crate::report::Report;
 
 /// For one unmount, or for a sync, on a disk that is slow and not broken.
-const STEP_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(5);
 
 /// How the machine goes down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

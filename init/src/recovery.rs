@@ -2,15 +2,23 @@
 
 use std::ffi::CString;
 use std::fmt;
+use std::path::Path;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pintle_config::{Boot, Lock, Recovery};
+use pintle_config::{Boot, Lock, Recovery, Watchdog as Patience};
+use pintle_mount::teardown;
 use pintle_sys::exec;
 use pintle_sys::spawn::StringArray;
+use pintle_sys::watchdog::Watchdog;
 
+use crate::new_root::NEW_ROOT;
 use crate::power::{self, How};
 use crate::report::{Event, Report};
+use crate::store::STATE;
+
+/// The shortest watchdog timeout that can be configured is 2 s.
+const FEEDING: Duration = Duration::from_secs(1);
 
 /// What follows when nothing boots. Until the boot configuration is known it is a reboot.
 #[derive(Clone, Copy, Debug)]
@@ -18,11 +26,17 @@ pub(crate) struct LastResort {
     recovery: Recovery,
     delay: Duration,
     lock: Lock,
+    watchdog: Patience,
 }
 
 impl Default for LastResort {
     fn default() -> Self {
-        Self { recovery: Recovery::Reboot, delay: Duration::from_secs(10), lock: Lock::Locked }
+        Self {
+            recovery: Recovery::Reboot,
+            delay: Duration::from_secs(10),
+            lock: Lock::Locked,
+            watchdog: Patience::Off,
+        }
     }
 }
 
@@ -30,21 +44,79 @@ impl LastResort {
     /// Takes the policy from the boot configuration.
     pub(crate) fn learn(&mut self, boot: &Boot) {
         let delay = boot.recovery_delay.duration();
-        *self = Self { recovery: boot.recovery, delay, lock: boot.lock };
+        let Boot { recovery, lock, watchdog, .. } = *boot;
+        *self = Self { recovery, delay, lock, watchdog };
+    }
+
+    /// A locked machine never gives a shell, whatever its configuration says.
+    fn action(&self) -> Recovery {
+        match (self.recovery, self.lock) {
+            (Recovery::Shell, Lock::Locked) => Recovery::Reboot,
+            (action, _) => action,
+        }
+    }
+
+    /// The watchdog that stage 1 has started, where it has; to open another one would start it.
+    fn watchdog(&self) -> Option<Watchdog> {
+        match self.watchdog {
+            Patience::Off => None,
+            Patience::After(_) => Watchdog::open().ok(),
+        }
     }
 }
 
 /// Reports the failure and does what the policy says.
 pub(crate) fn recover(policy: &LastResort, failure: &impl fmt::Display, report: &mut Report) -> ! {
     report.alert("boot", &failure.to_string());
-    report.event(&Event::Recovery { action: policy.recovery.as_str() });
-    sleep(policy.delay);
-    match (policy.recovery, policy.lock) {
-        (Recovery::Shell, Lock::Unlocked) => shell(report),
-        // A locked machine never gives a shell, whatever its configuration says.
-        (Recovery::Reboot, _) | (Recovery::Shell, Lock::Locked) => power::reset(How::Reboot),
-        (Recovery::Halt, _) => power::reset(How::Halt),
-        (Recovery::PowerOff, _) => power::reset(How::PowerOff),
+    let action = policy.action();
+    report.event(&Event::Recovery { action: action.as_str() });
+    let watchdog = policy.watchdog();
+    show_reason(policy.delay, watchdog.as_ref());
+    let_go_of_state(watchdog.as_ref(), report);
+    match action {
+        Recovery::Reboot => power::reset(How::Reboot),
+        Recovery::Halt => {
+            disarm(watchdog, report);
+            power::reset(How::Halt)
+        }
+        Recovery::PowerOff => {
+            disarm(watchdog, report);
+            power::reset(How::PowerOff)
+        }
+        Recovery::Shell => {
+            disarm(watchdog, report);
+            shell(report)
+        }
+    }
+}
+
+/// The watchdog is no hurry: people need the time to read.
+fn show_reason(delay: Duration, watchdog: Option<&Watchdog>) {
+    let begun = Instant::now();
+    while let Some(left) = delay.checked_sub(begun.elapsed()) {
+        feed(watchdog);
+        sleep(left.min(FEEDING));
+    }
+}
+
+/// What was counted and repaired is on the disk, and the file system clean.
+fn let_go_of_state(watchdog: Option<&Watchdog>, report: &mut Report) {
+    let places = [Path::new(NEW_ROOT), Path::new(STATE)];
+    let leftovers = teardown::take_down_only(&places, power::STEP_LIMIT, &mut || feed(watchdog));
+    for leftover in leftovers {
+        report.alert("recovery", &leftover.to_string());
+    }
+}
+
+fn feed(watchdog: Option<&Watchdog>) {
+    // It resets the machine if it could not be fed; there is nothing better to do here.
+    watchdog.map_or(Ok(()), Watchdog::keep_alive).unwrap_or_default();
+}
+
+/// A watchdog would start again what shall stand still.
+fn disarm(watchdog: Option<Watchdog>, report: &mut Report) {
+    if let Some(Err(error)) = watchdog.map(Watchdog::disarm) {
+        report.alert("watchdog", &error.to_string());
     }
 }
 

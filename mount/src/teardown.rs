@@ -99,6 +99,18 @@ pub fn leave_root() -> Result<()> {
     chdir("/").to("enter the exit root").map_err(Into::into)
 }
 
+/// Takes down what stage 1 has mounted at these places, the first one first, where nothing is booted
+/// in the end. The initramfs stays the root. Each step has `limit` to end.
+pub fn take_down_only(places: &[&Path], limit: Duration, feed: &mut dyn FnMut()) -> Vec<Leftover> {
+    let mounted = mountinfo::innermost_first(&mountinfo());
+    let wanted = places.iter().filter(|place| mounted.iter().any(|path| path == *place));
+    let steps: Vec<_> = wanted.map(|place| Step::Unmount(place.to_path_buf())).collect();
+    let mut leftovers = carry_out(&steps, limit, feed);
+    let read_only: Vec<_> = leftovers.iter().filter_map(Leftover::read_only).collect();
+    leftovers.extend(carry_out(&read_only, limit, feed));
+    leftovers
+}
+
 /// Takes down all that is below the root of [`leave_root`]. Each step has `limit` to end, and so
 /// has what is busy to become free; `feed` is called after each step, and at least every `limit`.
 /// What cannot be unmounted is made read-only.

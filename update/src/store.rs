@@ -211,16 +211,12 @@ impl Store {
         self.ensure_space(seal)?;
         match self.perform(release, seal, &steps) {
             Ok(()) => Ok(Installed::New(name)),
-            Err(error) => Err(self.give_up(seal.sequence, error)),
+            Err(error) => {
+                // What is left of the attempt is only in the way; if it cannot be cleared, the next one does.
+                self.clear_incoming(seal.sequence).unwrap_or_default();
+                Err(error)
+            }
         }
-    }
-
-    /// What is left of the attempt is only in the way; if it cannot be cleared, the next one does.
-    fn give_up(&self, sequence: u64, error: Error) -> Error {
-        if let Err(second) = self.clear_incoming(sequence) {
-            log::warn!("{second}, after: {error}");
-        }
-        error
     }
 
     fn reseal(

@@ -22,13 +22,15 @@ pub(crate) enum State {
     Up { since: Millis, tries: Tries },
     /// A oneshot that succeeded: it counts as ready and has no process.
     Done,
+    /// It ended with success by itself, and its policy leaves it at that.
+    Ended,
     /// Asked to end; SIGKILL follows at `deadline`.
     Stopping { deadline: Millis, then: Then },
     /// SIGKILL was sent to the whole cgroup; only its end is awaited.
     Killing { then: Then },
     /// Ended against its policy; started again at `until`.
     Pausing { until: Millis, tries: Tries },
-    /// Ended for good, or failed more often than its start limit.
+    /// It failed, and its policy leaves it at that; or it did so more often than its start limit.
     Failed,
 }
 
@@ -140,7 +142,9 @@ pub(crate) type Actions = heapless::Vec<Action, 3>;
 /// The next state and what to do, for every pair of state and event.
 pub(crate) fn step(state: State, event: Event, now: Millis, policy: &Policy) -> (State, Actions) {
     match state {
-        State::Down | State::Done | State::Failed => at_rest(state, event, now, policy),
+        State::Down | State::Done | State::Ended | State::Failed => {
+            at_rest(state, event, now, policy)
+        }
         State::Pausing { until, tries } => pausing(until, tries, event, now, policy),
         State::Starting { deadline, tries } => starting(deadline, tries, event, now, policy),
         State::Up { since, tries } => up(since, tries, event, now, policy),
@@ -152,7 +156,7 @@ pub(crate) fn step(state: State, event: Event, now: Millis, policy: &Policy) -> 
 fn at_rest(state: State, event: Event, now: Millis, policy: &Policy) -> (State, Actions) {
     match (state, event) {
         (_, Event::Restart) | (State::Down, Event::Start) => start(Tries::default(), now, policy),
-        (State::Done | State::Failed, Event::Stop) => (State::Down, actions(&[])),
+        (State::Done | State::Ended | State::Failed, Event::Stop) => (State::Down, actions(&[])),
         (_, Event::Tick) => (state, actions(&[])),
         (_, Event::Start | Event::Stop | Event::Ready | Event::Exited(_)) => ignore(state),
     }
@@ -258,7 +262,7 @@ fn ended(outcome: Outcome, tries: Tries, now: Millis, policy: &Policy) -> (State
             (State::Done, actions(&[Action::Sweep, Action::AnnounceReady]))
         }
         (Outcome::Success, _, Restart::Never | Restart::OnFailure) => {
-            (State::Down, actions(&[Action::Sweep]))
+            (State::Ended, actions(&[Action::Sweep]))
         }
         (Outcome::Failure, _, Restart::Never) => {
             (State::Failed, actions(&[Action::Sweep, Action::AnnounceFailed]))
@@ -333,6 +337,7 @@ impl State {
             State::Down
             | State::Up { .. }
             | State::Done
+            | State::Ended
             | State::Killing { .. }
             | State::Failed => None,
         }
@@ -345,6 +350,7 @@ impl State {
             State::Starting { .. } => "starting",
             State::Up { .. } => "up",
             State::Done => "done",
+            State::Ended => "ended",
             State::Stopping { .. } => "stopping",
             State::Killing { .. } => "killing",
             State::Pausing { .. } => "pausing",
@@ -362,8 +368,14 @@ impl State {
         match self {
             State::Starting { .. } | State::Up { .. } | State::Stopping { .. } => true,
             State::Killing { .. } => true,
-            State::Down | State::Done | State::Pausing { .. } | State::Failed => false,
+            State::Down | State::Done | State::Ended => false,
+            State::Pausing { .. } | State::Failed => false,
         }
+    }
+
+    /// Whether it will not become ready by itself any more.
+    pub(crate) fn is_lost(self) -> bool {
+        matches!(self, State::Ended | State::Failed)
     }
 }
 
@@ -398,6 +410,7 @@ mod tests {
             State::Up { since: NOW - 10, tries: last },
             State::Up { since: NOW - 2_000, tries: last },
             State::Done,
+            State::Ended,
             State::Stopping { deadline: NOW, then: Then::Rest },
             State::Stopping { deadline: NOW + 1, then: Then::Start },
             State::Killing { then: Then::Rest },

@@ -78,11 +78,12 @@ impl Services {
         self.configured.len()
     }
 
-    /// Starts what may start now, and feeds every deadline that has passed.
+    /// Starts what may start now, stops what has lost what it requires, and feeds every deadline that has passed.
     pub(crate) fn advance(&mut self, now: Millis, report: &mut Report) {
         for index in 0..self.units.len() {
             self.tick(index, now);
             self.start_if_due(index);
+            self.stop_if_bereft(index);
         }
         self.settle(now, report);
     }
@@ -148,8 +149,7 @@ impl Services {
     pub(crate) fn stop_what_may(&mut self, now: Millis, report: &mut Report) -> usize {
         let states = self.states();
         for (index, unit) in self.units.iter().enumerate() {
-            let due = matches!(unit.state, State::Starting { .. } | State::Up { .. });
-            if due && order::may_stop(index, &self.configured, &states) {
+            if is_stoppable(unit) && order::may_stop(index, &self.configured, &states) {
                 self.pending.push_back((index, Event::Stop));
             }
         }
@@ -206,6 +206,14 @@ impl Services {
         }
     }
 
+    fn stop_if_bereft(&mut self, index: usize) {
+        if self.units.get(index).is_some_and(is_stoppable)
+            && order::turn(index, &self.configured, &self.states()) == Turn::Never
+        {
+            self.pending.push_back((index, Event::Stop));
+        }
+    }
+
     /// Answers pending events until there are none; each answer lets others start.
     fn settle(&mut self, now: Millis, report: &mut Report) {
         while let Some((index, event)) = self.pending.pop_front() {
@@ -229,7 +237,6 @@ impl Services {
                 self.pending.push_back((index, answer));
             }
         }
-        unit.rest_when_ended();
         announce(service, before, unit.state, report);
     }
 
@@ -242,8 +249,7 @@ impl Services {
     }
 
     fn is_lost(&self, index: usize) -> bool {
-        let failed = |unit: &Unit| unit.state == State::Failed;
-        self.units.get(index).is_some_and(failed)
+        self.units.get(index).is_some_and(|unit| unit.state.is_lost())
             || order::turn(index, &self.configured, &self.states()) == Turn::Never
     }
 
@@ -345,13 +351,6 @@ impl Unit {
             process.sweep();
         }
     }
-
-    /// A service that ended and is not to be started again is not wanted any more.
-    fn rest_when_ended(&mut self) {
-        if self.state == State::Down {
-            self.goal = Goal::Rest;
-        }
-    }
 }
 
 impl Policy {
@@ -375,6 +374,11 @@ impl Policy {
             start_interval: service.start_limit_interval.get(),
         }
     }
+}
+
+/// Whether it runs, or would again, and has not been told to end.
+fn is_stoppable(unit: &Unit) -> bool {
+    matches!(unit.state, State::Starting { .. } | State::Up { .. } | State::Pausing { .. })
 }
 
 /// When the service's health command is to run, if it has one that is to run at all.

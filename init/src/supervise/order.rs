@@ -19,7 +19,7 @@ pub(crate) enum Turn {
 pub(crate) fn turn(index: usize, services: &[Service], states: &[State]) -> Turn {
     let Some(service) = services.get(index) else { return Turn::Never };
     let state = |of: &Index| states.get(of.get()).copied().unwrap_or(State::Failed);
-    if service.requires.iter().map(state).any(is_lost) {
+    if service.requires.iter().map(state).any(State::is_lost) {
         return Turn::Never;
     }
     let required = service.requires.iter().map(state).all(State::is_ready);
@@ -34,15 +34,11 @@ pub(crate) fn may_stop(index: usize, services: &[Service], states: &[State]) -> 
     !dependants.any(|(_, state)| state.is_running())
 }
 
-/// It will not become ready by itself.
-fn is_lost(state: State) -> bool {
-    matches!(state, State::Failed)
-}
-
 /// It is ready or has failed at least once: whoever only comes after it need not wait longer.
 fn is_settled(state: State) -> bool {
     match state {
-        State::Up { .. } | State::Done | State::Failed | State::Pausing { .. } => true,
+        State::Up { .. } | State::Done | State::Pausing { .. } => true,
+        State::Ended | State::Failed => true,
         State::Down | State::Starting { .. } | State::Stopping { .. } | State::Killing { .. } => {
             false
         }

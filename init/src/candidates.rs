@@ -73,6 +73,7 @@ impl Candidates<'_> {
         let seal = self.believe(&counted, &files)?;
         let root = self.mount(files, &seal)?;
         self.announce_root(&counted, &seal, &root);
+        new_root::warn_of_other_modules(self.report);
         let system =
             new_root::read_system().inspect_err(|_| drop(root.unmount(Path::new(NEW_ROOT))))?;
         self.note_running(&counted);

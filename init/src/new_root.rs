@@ -29,6 +29,9 @@ const OWN_INIT: &str = "usr/lib/pintle/pintle-init";
 /// Services and system configuration, compiled by `pintle build`.
 const SYSTEM: &str = "usr/lib/pintle/system.bin";
 
+/// A directory for each kernel that the image has modules for.
+const MODULES: &str = "usr/lib/modules";
+
 /// Where local changes to a transient `/etc` are until the next boot.
 const TRANSIENT_ETC: &str = "/run/pintle/etc";
 
@@ -49,6 +52,20 @@ pub(crate) fn read_system() -> Result<System, Refusal> {
         Refusal::System(format!("cannot read /{SYSTEM}: {cause}; was it built by pintle build?"))
     })?;
     System::from_bytes(&bytes).map_err(|cause| Refusal::System(cause.to_string()))
+}
+
+/// The build has checked that the image's modules fit the kernel in it; which kernel runs is the boot loader's choice.
+pub(crate) fn warn_of_other_modules(report: &mut Report) {
+    let Ok(releases) = fs::read_dir(Path::new(NEW_ROOT).join(MODULES)) else { return };
+    let releases = releases.flatten().map(|release| release.file_name());
+    let releases: Vec<_> = releases.map(|name| name.to_string_lossy().into_owned()).collect();
+    let running = rustix::system::uname();
+    let running = running.release().to_string_lossy();
+    if !releases.is_empty() && !releases.iter().any(|release| *release == running) {
+        let releases = releases.join(", ");
+        let cause = format!("they are for Linux {releases}, and Linux {running} runs");
+        report.alert("the image's modules", &cause);
+    }
 }
 
 /// Makes the image the root and goes on in it.

@@ -113,8 +113,7 @@ fn list(format: Format) -> Result<String, Failure> {
     let entries = machine.store.entries()?.entries;
     let order = pintle_update::select(&entries, machine.store.floor()?);
     let next = order.first();
-    let listed: Vec<_> =
-        order.iter().map(|entry| Listed::of(entry, &machine.running, next)).collect();
+    let listed: Vec<_> = order.iter().map(|entry| Listed::of(entry, &machine, next)).collect();
     match format {
         Format::Json => json(&listed),
         Format::Table => Ok(list_table(&listed)),
@@ -122,23 +121,17 @@ fn list(format: Format) -> Result<String, Failure> {
 }
 
 impl Listed {
-    fn of(entry: &EntryName, running: &str, next: Option<&EntryName>) -> Self {
+    fn of(entry: &EntryName, machine: &Machine, next: Option<&EntryName>) -> Self {
         let yes = |condition: bool| if condition { "yes" } else { "no" };
         Self {
             entry: entry.to_string(),
             sequence: entry.sequence(),
             version: entry.version().to_string(),
             state: state_word(entry.state()),
-            running: yes(same_entry(&entry.to_string(), running)),
+            running: yes(machine.runs(entry)),
             next: yes(Some(entry) == next),
         }
     }
-}
-
-/// An entry is the same whatever its counters say.
-fn same_entry(one: &str, other: &str) -> bool {
-    let name = |entry: &str| entry.split('+').next().map(str::to_owned);
-    name(one) == name(other)
 }
 
 fn list_table(listed: &[Listed]) -> String {
@@ -164,8 +157,7 @@ fn install(directory: &Path, bad: BadSeals) -> Result<String, Failure> {
 /// For images with another init, which alone knows whether the machine is well.
 fn bless() -> Result<String, Failure> {
     let machine = Machine::here()?;
-    let running = machine.running.parse()?;
-    Ok(format!("{} is good\n", machine.bless(&running)?))
+    Ok(format!("{} is good\n", machine.bless()?))
 }
 
 fn ask(how: How) -> Result<String, Failure> {

@@ -1,11 +1,12 @@
-//! What may block is done by children of the same binary: PID 1 only starts them and hears how they ended.
+//! What may block is done by children of the same binary, one at a time: PID 1 only starts them and hears how they ended.
 
+use std::collections::VecDeque;
 use std::ffi::CString;
 
 use pintle_sys::spawn::{Program, StringArray};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::supervise::machine::Millis;
+use crate::supervise::machine::{Millis, Outcome};
 
 /// A rename and some syncs take milliseconds; a disk that needs longer is one to give up on.
 const TIME_LIMIT: Millis = 10_000;
@@ -26,12 +27,32 @@ pub(crate) enum Task {
     Clean,
 }
 
+/// What the store's child does now, and what it shall do afterwards, in order.
+#[derive(Default, Debug)]
+pub(crate) struct Jobs {
+    running: Option<Job>,
+    /// Each task once at most: doing it twice in a row changes nothing.
+    waiting: VecDeque<Task>,
+}
+
 /// A child at work.
 #[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) task: Task,
-    pub(crate) pid: Pid,
-    pub(crate) deadline: Millis,
+struct Job {
+    task: Task,
+    pid: Pid,
+    deadline: Millis,
+}
+
+/// How a task went.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Well,
+    /// It could not be started.
+    NotStarted(pintle_sys::Error),
+    /// The child could not do it; it has said why itself.
+    Failed,
+    /// The child took too long.
+    TooLate,
 }
 
 impl Task {
@@ -53,12 +74,60 @@ impl Task {
     }
 }
 
+impl Jobs {
+    /// Has a task done after those that are asked for already.
+    pub(crate) fn add(&mut self, task: Task) {
+        if !self.waiting.contains(&task) {
+            self.waiting.push_back(task);
+        }
+    }
+
+    /// Starts what is next, or gives up what takes too long; a task that came to its end so.
+    pub(crate) fn advance(&mut self, now: Millis) -> Option<(Task, Done)> {
+        if let Some(late) = self.running.take_if(|job| job.deadline <= now) {
+            late.give_up();
+            return Some((late.task, Done::TooLate));
+        }
+        if self.running.is_some() {
+            return None;
+        }
+        let task = self.waiting.pop_front()?;
+        match Job::start(task, now) {
+            Ok(job) => self.running = Some(job),
+            Err(error) => return Some((task, Done::NotStarted(error))),
+        }
+        None
+    }
+
+    /// A child has ended; its task, if it had one.
+    pub(crate) fn exited(&mut self, pid: Pid, outcome: Outcome) -> Option<(Task, Done)> {
+        let job = self.running.take_if(|job| job.pid == pid)?;
+        Some(match outcome {
+            Outcome::Success => (job.task, Done::Well),
+            Outcome::Failure => (job.task, Done::Failed),
+        })
+    }
+
+    /// Whether nothing is to be done any more.
+    pub(crate) fn are_done(&self) -> bool {
+        self.running.is_none() && self.waiting.is_empty()
+    }
+
+    /// When [`advance`](Self::advance) has something to do.
+    pub(crate) fn deadline(&self) -> Option<Millis> {
+        match &self.running {
+            Some(job) => Some(job.deadline),
+            None => (!self.waiting.is_empty()).then_some(0),
+        }
+    }
+}
+
 impl Job {
-    /// Starts a child that does `task` to `entry`.
-    pub(crate) fn start(task: Task, entry: &str, now: Millis) -> Result<Self, pintle_sys::Error> {
-        let words = [STORE, task.word(), entry];
-        // An entry's name has no NUL: it was a file's name.
-        let arguments = words.iter().filter_map(|word| CString::new(*word).ok()).collect();
+    /// Starts a child that does `task`.
+    fn start(task: Task, now: Millis) -> Result<Self, pintle_sys::Error> {
+        // No task's word has a NUL in it.
+        let words = [STORE, task.word()].into_iter();
+        let arguments = words.filter_map(|word| CString::new(word).ok()).collect();
         let arguments = StringArray::new(arguments);
         let environment = StringArray::new(Vec::new());
         let child = Program::new(c"/proc/self/exe", &arguments, &environment).start()?;
@@ -66,7 +135,7 @@ impl Job {
     }
 
     /// Ends a child that takes too long. One that hangs in the kernel stays until the reset.
-    pub(crate) fn give_up(&self) {
+    fn give_up(&self) {
         kill_process(self.pid, Signal::KILL).unwrap_or_default();
     }
 }

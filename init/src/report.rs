@@ -9,6 +9,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
+use pintle_config::LogLevel;
 use rustix::fs::OFlags;
 use serde::Serialize;
 
@@ -76,6 +77,8 @@ struct Line<'a> {
 #[derive(Default)]
 pub(crate) struct Report {
     kmsg: Option<File>,
+    /// The highest syslog level that the kernel log gets.
+    verbosity: u8,
     file: Option<File>,
     port: Option<File>,
     /// How much of the file the port has taken.
@@ -89,7 +92,12 @@ impl Report {
         let kmsg = OpenOptions::new().write(true).open("/dev/kmsg").ok();
         let file = OpenOptions::new().create(true).append(true).read(true).open(PATH).ok();
         let written = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |m| m.len());
-        Self { kmsg, file, port: None, sent: 0, written }
+        Self { kmsg, verbosity: verbosity(LogLevel::Info), file, port: None, sent: 0, written }
+    }
+
+    /// Tells the kernel log no more than `level`; the report itself is always whole.
+    pub(crate) fn limit_log(&mut self, level: LogLevel) {
+        self.verbosity = verbosity(level);
     }
 
     /// Sends the report from byte `sent` on to the virtio port called `name` as well, if there is one.
@@ -118,8 +126,8 @@ impl Report {
 
     /// The kernel log takes a record a write; an error here has nowhere left to go.
     fn log(&mut self, event: &Event<'_>) {
-        if let Some(kmsg) = &mut self.kmsg {
-            let level = event.level();
+        let level = event.level();
+        if let Some(kmsg) = self.kmsg.as_mut().filter(|_| level <= self.verbosity) {
             drop(kmsg.write_all(format!("<{level}>pintle: {event}\n").as_bytes()));
         }
     }
@@ -148,6 +156,15 @@ impl Report {
             }
             self.sent = self.sent.saturating_add(taken as u64);
         }
+    }
+}
+
+/// The syslog level of the least important events that are logged.
+fn verbosity(level: LogLevel) -> u8 {
+    match level {
+        LogLevel::Error => 3,
+        LogLevel::Warn => 4,
+        LogLevel::Info => 6,
     }
 }
 

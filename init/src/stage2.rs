@@ -2,7 +2,7 @@
 //!
 //! It waits for signals, for what services say, for the kernel's word on corrupt blocks, and for the next deadline; then it
 //! carries each to the pure part that decides ([`supervise`](crate::supervise), [`health`](crate::health)) and does what was
-//! decided. It never waits for anything else: what may block is a [`Job`](crate::jobs::Job).
+//! decided. It never waits for anything else: what may block is a child's, among the [`Jobs`].
 
 use pintle_config::{Boot, OnCorruption, System, Watchdog as WatchdogPolicy};
 use pintle_mount::corruption::Corruption;
@@ -15,7 +15,7 @@ use crate::clock;
 use crate::ground;
 use crate::handover::{Handover, WantsShell};
 use crate::health::{Health, Reason, judge};
-use crate::jobs::{Job, Task};
+use crate::jobs::{Done, Jobs, Task};
 use crate::power::{self, How};
 use crate::report::{Event, Report};
 use crate::senses::Senses;
@@ -38,7 +38,7 @@ pub(crate) struct Stage2 {
     services: Services,
     health: Health,
     phase: Phase,
-    job: Option<Job>,
+    jobs: Jobs,
     settle_at: Option<Millis>,
     senses: Senses,
     /// With the pause after which it wants to be fed again.
@@ -49,6 +49,7 @@ pub(crate) struct Stage2 {
 }
 
 struct Timeouts {
+    min_ready: Millis,
     shutdown: Millis,
 }
 
@@ -56,7 +57,7 @@ struct Timeouts {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Running,
-    /// The entry is being put on trial again, because it is to blame; the shutdown follows.
+    /// The entry is being put on trial again, because it is not healthy; the shutdown follows.
     Blaming,
     Stopping {
         how: How,
@@ -111,6 +112,7 @@ impl Life {
 }
 
 fn connect(life: &Life, report: &mut Report) {
+    report.limit_log(life.boot.log);
     if let Some(port) = &life.boot.report {
         report.connect(port.as_str(), life.handover.report_sent);
     }
@@ -123,11 +125,14 @@ impl Stage2 {
         Self {
             senses: Senses::open(&mut report),
             watchdog: open_watchdog(&boot, &mut report),
-            system: Timeouts { shutdown: system.shutdown_timeout.get() },
+            system: Timeouts {
+                min_ready: boot.min_ready(&system).get(),
+                shutdown: system.shutdown_timeout.get(),
+            },
             services: Services::new(system),
             health: Health::Pending { deadline },
             phase: Phase::Running,
-            job: None,
+            jobs: Jobs::default(),
             settle_at: None,
             shell: (handover.shell == WantsShell::Yes).then(Shell::new),
             handover,
@@ -149,7 +154,7 @@ impl Stage2 {
         let now = clock::milliseconds();
         self.hear(now);
         self.services.advance(now, &mut self.report);
-        self.expire_job(now);
+        self.work(now);
         match self.phase {
             Phase::Running => self.keep_running(now),
             Phase::Blaming => {}
@@ -190,8 +195,8 @@ impl Stage2 {
             let outcome = outcome(status);
             self.services.exited(pid, outcome, now);
             self.shell.iter_mut().for_each(|shell| shell.exited(pid, now));
-            if self.job.as_ref().is_some_and(|job| job.pid == pid) {
-                self.finish_job(outcome, now);
+            if let Some((task, done)) = self.jobs.exited(pid, outcome) {
+                self.follow(task, &done, now);
             }
         }
     }
@@ -206,40 +211,38 @@ impl Stage2 {
     fn watch_health(&mut self, now: Millis) {
         self.services.check_health(now, &mut self.report);
         let before = self.health;
-        self.health = judge(before, self.services.essential(), now);
+        self.health = judge(before, self.services.essential(), now, self.system.min_ready);
         match (before, self.health) {
-            (Health::Pending { .. }, Health::Healthy) => self.become_healthy(now),
-            (_, Health::Unhealthy(reason)) => self.leave(reason, now),
-            _ => self.settle(now),
+            (Health::Healthy, Health::Healthy) => self.settle(now),
+            (_, Health::Healthy) => self.become_healthy(now),
+            (_, Health::Unhealthy(reason)) => self.leave(reason),
+            (_, Health::Pending { .. } | Health::Proving { .. }) => {}
         }
     }
 
     fn become_healthy(&mut self, now: Millis) {
         self.report.event(&Event::Healthy { entry: &self.handover.entry });
         self.settle_at = Some(now.saturating_add(SETTLED_AFTER));
-        self.start(Task::Bless, now);
+        self.jobs.add(Task::Bless);
     }
 
     fn settle(&mut self, now: Millis) {
-        if self.job.is_none() && self.settle_at.is_some_and(|at| at <= now) {
-            self.settle_at = None;
-            self.start(Task::Settle, now);
+        if self.settle_at.take_if(|at| *at <= now).is_some() {
+            self.jobs.add(Task::Settle);
         }
     }
 
     /// The entry is not healthy: it is put on trial again, and the next boot decides.
-    fn leave(&mut self, reason: Reason, now: Millis) {
+    fn leave(&mut self, reason: Reason) {
+        self.health = Health::Unhealthy(reason);
         let reason = match reason {
             Reason::TooLate => "not all that is essential was ready in time".to_owned(),
             Reason::Lost(index) => format!("service {} has failed", self.services.name(index)),
+            Reason::Corrupt => "a block of it is not what was signed".to_owned(),
         };
         self.report.event(&Event::Unhealthy { entry: &self.handover.entry, reason: &reason });
-        self.blame(now);
-    }
-
-    fn blame(&mut self, now: Millis) {
         self.phase = Phase::Blaming;
-        self.start(Task::Demote, now);
+        self.jobs.add(Task::Demote);
     }
 
     fn react(&mut self, corruption: &Corruption, now: Millis) {
@@ -249,7 +252,7 @@ impl Stage2 {
         match policy {
             OnCorruption::Alert => {}
             OnCorruption::RestartService => self.services.restart_running(),
-            OnCorruption::Reboot if self.phase == Phase::Running => self.blame(now),
+            OnCorruption::Reboot if self.phase == Phase::Running => self.leave(Reason::Corrupt),
             OnCorruption::Reboot => {}
             OnCorruption::Stop => self.begin_shutdown(How::PowerOff, now),
         }
@@ -274,66 +277,57 @@ impl Stage2 {
         self.phase = Phase::Noting { how };
         match self.health {
             Health::Unhealthy(_) => {}
-            Health::Pending { .. } | Health::Healthy => self.start(Task::Clean, now),
+            Health::Pending { .. } | Health::Proving { .. } | Health::Healthy => {
+                self.jobs.add(Task::Clean);
+            }
         }
     }
 
     fn go_down_when_noted(&mut self, how: How) {
-        if self.job.is_none() {
+        if self.jobs.are_done() {
             let watchdog = self.watchdog.take().map(|(watchdog, _)| watchdog);
             power::go_down(how, watchdog, &mut self.report);
         }
     }
 
-    /// Starts a job; without one its end is taken to have come, and to have been a failure.
-    fn start(&mut self, task: Task, now: Millis) {
-        match Job::start(task, &self.handover.entry, now) {
-            Ok(job) => self.job = Some(job),
-            Err(error) => {
-                self.report.alert(task.word(), &error.to_string());
-                self.follow(task, now);
-            }
+    fn work(&mut self, now: Millis) {
+        if let Some((task, done)) = self.jobs.advance(now) {
+            self.follow(task, &done, now);
         }
     }
 
-    fn finish_job(&mut self, outcome: Outcome, now: Millis) {
-        let Some(job) = self.job.take() else { return };
-        match outcome {
-            Outcome::Success => self.done(job.task),
-            Outcome::Failure => {
-                self.report.alert(job.task.word(), "the store could not be changed")
-            }
+    /// What comes after a task, whether it went well or not.
+    fn follow(&mut self, task: Task, done: &Done, now: Millis) {
+        match done {
+            Done::Well => self.tell(task),
+            Done::NotStarted(error) => self.report.alert(task.word(), &error.to_string()),
+            Done::Failed => self.report.alert(task.word(), "the store could not be changed"),
+            Done::TooLate => self.report.alert(task.word(), "the store does not answer"),
         }
-        self.follow(job.task, now);
-    }
-
-    fn done(&mut self, task: Task) {
-        let entry = &self.handover.entry;
-        match task {
-            Task::Bless => self.report.event(&Event::Blessed { entry }),
-            // A trial is one already; its name says so.
-            Task::Demote if entry.contains('+') => {}
-            Task::Demote => {
-                self.report.event(&Event::EntryDemoted { entry, reason: "it failed while it ran" });
-            }
-            Task::Settle | Task::Clean => {}
-        }
-    }
-
-    /// What comes after a job, whether it succeeded or not.
-    fn follow(&mut self, task: Task, now: Millis) {
         match task {
             Task::Demote => self.begin_shutdown(How::Reboot, now),
             Task::Bless | Task::Settle | Task::Clean => {}
         }
     }
 
-    fn expire_job(&mut self, now: Millis) {
-        if let Some(job) = self.job.take_if(|job| job.deadline <= now) {
-            job.give_up();
-            self.report.alert(job.task.word(), "the store does not answer");
-            self.follow(job.task, now);
+    fn tell(&mut self, task: Task) {
+        match task {
+            Task::Bless => self.become_good(),
+            // A trial is one already; its name says so.
+            Task::Demote if self.handover.entry.contains('+') => {}
+            Task::Demote => {
+                let (entry, reason) = (&self.handover.entry, "it failed while it ran");
+                self.report.event(&Event::EntryDemoted { entry, reason });
+            }
+            Task::Settle | Task::Clean => {}
         }
+    }
+
+    /// The entry has a good one's name now: one without counters.
+    fn become_good(&mut self) {
+        let length = self.handover.entry.find('+').unwrap_or(self.handover.entry.len());
+        self.handover.entry.truncate(length);
+        self.report.event(&Event::Blessed { entry: &self.handover.entry });
     }
 
     fn feed_watchdog(&mut self) {
@@ -357,7 +351,7 @@ impl Stage2 {
         let now = clock::milliseconds();
         let next = [
             self.services.deadline(),
-            self.job.as_ref().map(|job| job.deadline),
+            self.jobs.deadline(),
             self.shell.as_ref().and_then(Shell::deadline),
             self.watchdog.as_ref().map(|(_, pause)| now.saturating_add(*pause)),
             self.phase_deadline(),
@@ -376,8 +370,10 @@ impl Stage2 {
             (Phase::Running, Health::Pending { deadline }) => {
                 Some(deadline.min(self.services.health_deadline().unwrap_or(deadline)))
             }
+            (Phase::Running, Health::Proving { until, .. }) => Some(until),
             (Phase::Running, Health::Healthy) => self.settle_at,
-            (Phase::Running | Phase::Blaming | Phase::Noting { .. }, _) => None,
+            (Phase::Noting { .. }, _) => self.jobs.are_done().then_some(0),
+            (Phase::Running | Phase::Blaming, _) => None,
         }
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn obey_command_line(boot: &Boot, report: &mut Report) -> Settings {
     let text = fs::read("/proc/cmdline").unwrap_or_default();
     let (overrides, complaints) = cmdline::parse(&text, boot.lock);
     let boot = boot.clone().with(&overrides);
+    report.limit_log(boot.log);
     announce(&boot, report);
     for complaint in complaints {
         report.event(&Event::OptionIgnored { reason: &complaint.to_string() });

@@ -64,6 +64,7 @@ impl Status {
 fn word(health: Health) -> &'static str {
     match health {
         Health::Pending { .. } => "pending",
+        Health::Proving { .. } => "proving",
         Health::Healthy => "healthy",
         Health::Unhealthy(_) => "unhealthy",
     }

@@ -6,8 +6,10 @@ use std::io;
 use std::path::Path;
 
 use pintle_config::Boot;
-use pintle_update::{EntryName, Store, Tries};
-use pintle_verify::{Architecture, Expect, KeySet, Refusal, Seal, Unverified, Verified};
+use pintle_update::{BadSeal, EntryFiles, EntryName, EntryState, Store, Tries, select};
+use pintle_verify::{
+    Architecture, Expect, KeySet, Refusal, Seal, Unverified, Verified, seal_digest,
+};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, open};
 
@@ -33,6 +35,8 @@ pub(crate) enum Error {
     Handover(handover::Error),
     /// The configuration in it is not either.
     Config(pintle_config::Error),
+    /// There is no such entry any more.
+    Gone(String),
     /// The seal is not believed.
     Refused(Refusal),
     /// The store's own.
@@ -41,13 +45,12 @@ pub(crate) enum Error {
 
 /// Does the task that the command line names.
 pub(crate) fn work(arguments: &[String]) -> Result<(), Error> {
-    let [task, entry] = arguments else { return Err(Error::Usage) };
+    let [task] = arguments else { return Err(Error::Usage) };
     let task = Task::from_word(task).ok_or(Error::Usage)?;
-    let entry: EntryName = entry.parse()?;
     let machine = Machine::here()?;
     match task {
-        Task::Bless => machine.bless(&entry).map(drop),
-        Task::Demote => Ok(machine.store.demote(&entry).map(drop)?),
+        Task::Bless => machine.bless().map(drop),
+        Task::Demote => Ok(machine.store.demote(&machine.running()?).map(drop)?),
         Task::Settle => Ok(machine.store.mark_settled().map(drop)?),
         Task::Clean => Ok(machine.store.mark_clean().map(drop)?),
     }
@@ -57,7 +60,7 @@ pub(crate) fn work(arguments: &[String]) -> Result<(), Error> {
 pub(crate) struct Machine {
     pub(crate) store: Store,
     pub(crate) boot: Boot,
-    pub(crate) running: String,
+    booted: EntryName,
     keys: KeySet,
 }
 
@@ -72,7 +75,7 @@ impl Machine {
         Ok(Self {
             store: store.with_tries(Tries::try_from(tries)?),
             keys: KeySet::from_bytes(&keys)?,
-            running: handover.entry,
+            booted: handover.entry.parse()?,
             boot,
         })
     }
@@ -87,10 +90,40 @@ impl Machine {
         self.keys.verify(Unverified(seal), &expect).map_err(Error::Refused)
     }
 
-    /// Marks the running entry good; its new name.
-    pub(crate) fn bless(&self, entry: &EntryName) -> Result<EntryName, Error> {
-        let seal = self.store.open_entry(entry)?.seal;
-        Ok(self.store.bless(entry, &self.verify(&seal)?)?)
+    /// The running entry by the name that it has now: it may have been blessed since it was booted.
+    pub(crate) fn running(&self) -> Result<EntryName, Error> {
+        let order = select(&self.store.entries()?.entries, 0);
+        let found = order.into_iter().find(|entry| self.runs(entry));
+        found.ok_or_else(|| Error::Gone(self.booted.to_string()))
+    }
+
+    /// Whether `entry` is the running one, whatever its counters say.
+    pub(crate) fn runs(&self, entry: &EntryName) -> bool {
+        entry.is_same_entry(&self.booted)
+    }
+
+    /// Remembers the seals of the entries that turned out bad, now that another one is healthy. What no seal vouches
+    /// for turned out to be somebody else's, or damaged, and says nothing about a release.
+    fn remember_bad(&self) -> Result<(), Error> {
+        let entries = self.store.entries()?.entries;
+        let bad = |entry: &&EntryName| matches!(entry.state(), EntryState::Bad { .. });
+        for entry in entries.iter().filter(bad).filter(|entry| !self.runs(entry)) {
+            let Ok(EntryFiles { seal, .. }) = self.store.open_entry(entry) else { continue };
+            if self.verify(&seal).is_ok_and(|verified| entry.agrees_with(&verified)) {
+                let (sequence, digest) = (entry.sequence(), seal_digest(&seal));
+                self.store.remember_bad(BadSeal { sequence, digest })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the running entry good, and remembers what turned out bad; the new name.
+    pub(crate) fn bless(&self) -> Result<EntryName, Error> {
+        let running = self.running()?;
+        let seal = self.store.open_entry(&running)?.seal;
+        let good = self.store.bless(&running, &self.verify(&seal)?)?;
+        self.remember_bad()?;
+        Ok(good)
     }
 }
 
@@ -108,11 +141,12 @@ fn file(path: &str, cause: io::Error) -> Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage => f.write_str("expected a task and an entry"),
+            Self::Usage => f.write_str("expected a task"),
             Self::File { path, cause } => write!(f, "cannot open {path}: {cause}"),
             Self::Keys(cause) => cause.fmt(f),
             Self::Handover(cause) => cause.fmt(f),
             Self::Config(cause) => cause.fmt(f),
+            Self::Gone(entry) => write!(f, "cannot find {entry} in images/"),
             Self::Refused(refusal) => refusal.fmt(f),
             Self::Store(cause) => cause.fmt(f),
         }

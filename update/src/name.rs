@@ -49,6 +49,11 @@ impl EntryName {
         self.sequence == seal.sequence && self.version == seal.version
     }
 
+    /// Whether both are names of one entry, whatever their counters say.
+    pub fn is_same_entry(&self, other: &Self) -> bool {
+        (self.sequence, &self.version) == (other.sequence, &other.version)
+    }
+
     /// The name that follows on `event`.
     pub fn after(&self, event: Event, tries: Tries) -> Self {
         self.with_state(self.state.after(event, tries))

@@ -68,7 +68,7 @@ impl Candidates<'_> {
 
     fn try_entry(&mut self, entry: &EntryName) -> Result<Mounted, Refusal> {
         let counted = self.count(entry)?;
-        self.announce(&counted);
+        self.announce(&counted, entry.state());
         let files = self.store.open_entry(&counted)?;
         let seal = self.believe(&counted, &files)?;
         let root = self.mount(files, &seal)?;
@@ -132,8 +132,9 @@ impl Candidates<'_> {
         }
     }
 
-    fn announce(&mut self, entry: &EntryName) {
-        let state = new_root::state_word(entry.state());
+    /// The last try of a trial is one too, though by its name it is bad now.
+    fn announce(&mut self, entry: &EntryName, before: EntryState) {
+        let state = new_root::state_word(before);
         self.report.event(&Event::EntryChosen { entry: &entry.to_string(), state });
     }
 

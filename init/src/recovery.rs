@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use pintle_config::{Boot, Lock, Recovery, Watchdog as Patience};
+use pintle_config::{Boot, Lock, PortName, Recovery, Watchdog as Patience};
 use pintle_mount::teardown;
 use pintle_sys::exec;
 use pintle_sys::spawn::StringArray;
@@ -21,12 +21,13 @@ use crate::store::STATE;
 const FEEDING: Duration = Duration::from_secs(1);
 
 /// What follows when nothing boots. Until the boot configuration is known it is a reboot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LastResort {
     recovery: Recovery,
     delay: Duration,
     lock: Lock,
     watchdog: Patience,
+    report: Option<PortName>,
 }
 
 impl Default for LastResort {
@@ -36,6 +37,7 @@ impl Default for LastResort {
             delay: Duration::from_secs(10),
             lock: Lock::Locked,
             watchdog: Patience::Off,
+            report: None,
         }
     }
 }
@@ -45,7 +47,7 @@ impl LastResort {
     pub(crate) fn learn(&mut self, boot: &Boot) {
         let delay = boot.recovery_delay.duration();
         let Boot { recovery, lock, watchdog, .. } = *boot;
-        *self = Self { recovery, delay, lock, watchdog };
+        *self = Self { recovery, delay, lock, watchdog, report: boot.report.clone() };
     }
 
     /// A locked machine never gives a shell, whatever its configuration says.
@@ -67,6 +69,9 @@ impl LastResort {
 
 /// Reports the failure and does what the policy says.
 pub(crate) fn recover(policy: &LastResort, failure: &impl fmt::Display, report: &mut Report) -> ! {
+    if let Some(port) = &policy.report {
+        report.connect(port.as_str(), 0);
+    }
     report.alert("boot", &failure.to_string());
     let action = policy.action();
     report.event(&Event::Recovery { action: action.as_str() });

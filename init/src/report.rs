@@ -100,11 +100,14 @@ impl Report {
         self.verbosity = verbosity(level);
     }
 
-    /// Sends the report from byte `sent` on to the virtio port called `name` as well, if there is one.
+    /// Sends the report from byte `sent` on to the virtio port called `name` as well, if there is one and it does not
+    /// take the report already.
     pub(crate) fn connect(&mut self, name: &str, sent: u64) {
-        self.port = virtio_port(name);
-        self.sent = sent;
-        self.send();
+        if self.port.is_none() {
+            self.port = virtio_port(name);
+            self.sent = sent;
+            self.send();
+        }
     }
 
     /// How much of the report the port has taken, for whoever connects next.

@@ -39,6 +39,7 @@ pub struct ContainerImage {
     base: Base,
     id: String,
     version: String,
+    architecture: String,
     files: Vec<(String, u32, Vec<u8>)>,
 }
 
@@ -50,7 +51,8 @@ impl ContainerImage {
 
     /// An image without services, for another init.
     pub fn with_nothing(base: Base, version: &str) -> ContainerImage {
-        ContainerImage { base, id: "demo".into(), version: version.into(), files: vec![] }
+        let (id, architecture) = ("demo".into(), "amd64".into());
+        ContainerImage { base, id, version: version.into(), architecture, files: vec![] }
     }
 
     /// With another image id than `demo`.
@@ -58,6 +60,18 @@ impl ContainerImage {
     pub fn id(mut self, id: &str) -> ContainerImage {
         self.id = id.into();
         self
+    }
+
+    /// For machines of another architecture than amd64, by its OCI name. What is in it stays as it is.
+    #[must_use]
+    pub fn architecture(mut self, architecture: &str) -> ContainerImage {
+        self.architecture = architecture.into();
+        self
+    }
+
+    /// The architecture that it says it is for.
+    pub(crate) fn made_for(&self) -> &str {
+        &self.architecture
     }
 
     /// With a file more; its directory is there or is made.
@@ -81,12 +95,12 @@ impl ContainerImage {
         let layer = self.layer()?;
         let base = self.base.layout()?;
         let recipe = Recipe::new(&format!("image-{}", self.version)).with(&layer);
-        let recipe = recipe.with(base.to_string_lossy().as_bytes());
+        let recipe = recipe.with(base.to_string_lossy().as_bytes()).with(&self.architecture);
         let folder = recipe.folder(|folder| {
             let layout = folder.join("oci");
             run(program("cp").arg("-a").arg(&base).arg(&layout))?;
             add_layer(&layout, &layer)?;
-            date(&layout)
+            describe(&layout, &self.architecture)
         })?;
         Ok(format!("oci:{}:latest", folder.join("oci").display()))
     }
@@ -274,8 +288,9 @@ fn add_layer_file(layout: &Path, tar: &Path) -> Result<()> {
         .context("cannot add a layer")
 }
 
-fn date(layout: &Path) -> Result<()> {
-    let arguments = ["--no-history", "--created", CREATED, "--image"];
+fn describe(layout: &Path, architecture: &str) -> Result<()> {
+    let arguments =
+        ["--no-history", "--created", CREATED, "--architecture", architecture, "--image"];
     run(program("umoci").arg("config").args(arguments).arg(image(layout))).map(drop)
 }
 

@@ -1,8 +1,10 @@
 //! Debian's kernels: fetched as packages and unpacked beside each other, never installed.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
@@ -18,6 +20,9 @@ pub enum Series {
     Linux6_12,
 }
 
+/// The packages that meta packages stand for now.
+static NEWEST: Mutex<BTreeMap<&str, String>> = Mutex::new(BTreeMap::new());
+
 /// A kernel on the host's disk, with its modules.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -31,7 +36,7 @@ impl Kernel {
     /// # Errors
     /// When apt does not know the package or cannot download it.
     pub fn fetch(series: Series) -> Result<Kernel> {
-        let package = concrete_package(series.package())?;
+        let package = series.newest_package()?;
         let folder = Recipe::new(&package).folder(|folder| unpack(&package, folder))?;
         let release = package.trim_start_matches("linux-image-").to_owned();
         Ok(Kernel { folder, release })
@@ -64,6 +69,17 @@ impl Series {
             Series::Linux6_1 => "linux-image-cloud-amd64",
             Series::Linux6_12 => "linux-image-6.12-cloud-amd64",
         }
+    }
+
+    /// Asked once a process: apt takes a second for it.
+    fn newest_package(self) -> Result<String> {
+        let mut known = NEWEST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(package) = known.get(self.package()) {
+            return Ok(package.clone());
+        }
+        let package = concrete_package(self.package())?;
+        known.insert(self.package(), package.clone());
+        Ok(package)
     }
 }
 

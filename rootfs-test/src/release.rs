@@ -12,6 +12,9 @@ use crate::container::ContainerImage;
 use crate::host::{program, run};
 use crate::kernel::Kernel;
 
+/// What all machines of the rig have in common. A second is enough for what fails at once, and stories are many.
+const BOOT: &str = "image-id = \"demo\"\nreport = \"org.pintle.report\"\nmin-ready = \"1s\"\n";
+
 /// A key pair in PEM files.
 #[derive(Clone, Debug)]
 pub struct Keys {
@@ -32,6 +35,14 @@ pub struct Initrd {
     keys: Keys,
     settings: Vec<String>,
     modules: Vec<String>,
+    repairs: Repairs,
+}
+
+/// Whether an initramfs carries e2fsck.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Repairs {
+    ByE2fsck,
+    Without,
 }
 
 impl Keys {
@@ -67,8 +78,9 @@ impl Release {
         let folder = recipe.folder(|folder| {
             let release = folder.join("release");
             let mut command = pintle()?;
-            command.args(["build", "--quiet", &source, "--sequence", &sequence, "--key"]);
-            let said = run(command.arg(keys.private()).arg("--output").arg(release))?;
+            command.args(["build", "--quiet", &source, "--arch", image.made_for()]);
+            command.args(["--sequence", &sequence, "--key"]).arg(keys.private());
+            let said = run(command.arg("--output").arg(release))?;
             Ok(fs::write(folder.join("summary"), said.trim())?)
         })?;
         let summary = fs::read_to_string(folder.join("summary"))?;
@@ -96,7 +108,8 @@ impl Initrd {
     /// For a machine with this kernel that trusts these keys, locked, and boots images with the id `demo`.
     pub fn of(kernel: &Kernel, keys: &Keys) -> Initrd {
         let (kernel, keys) = (kernel.package(), keys.clone());
-        Initrd { kernel, keys, settings: Vec::new(), modules: Vec::new() }
+        let (settings, modules) = (Vec::new(), Vec::new());
+        Initrd { kernel, keys, settings, modules, repairs: Repairs::ByE2fsck }
     }
 
     /// With a key of the boot configuration, as in `tries=2`.
@@ -113,6 +126,13 @@ impl Initrd {
         self
     }
 
+    /// Without e2fsck.
+    #[must_use]
+    pub fn without_e2fsck(mut self) -> Initrd {
+        self.repairs = Repairs::Without;
+        self
+    }
+
     /// Makes the initramfs.
     ///
     /// # Errors
@@ -123,10 +143,12 @@ impl Initrd {
             Recipe::new("initrd").with_file(&Binary::Pintle.build()?)?.with_file(&init)?;
         recipe =
             recipe.with(self.kernel.to_string_lossy().as_bytes()).with_file(&self.keys.public())?;
+        recipe = recipe.with(BOOT);
         recipe = recipe.with(self.settings.join("\n")).with(self.modules.join("\n"));
+        recipe = recipe.with(format!("{:?}", self.repairs));
         let folder = recipe.folder(|folder| {
             let config = folder.join("boot.toml");
-            fs::write(&config, "image-id = \"demo\"\nreport = \"org.pintle.report\"\n")?;
+            fs::write(&config, BOOT)?;
             run(self
                 .command(&init)?
                 .arg("--config")
@@ -141,7 +163,10 @@ impl Initrd {
     fn command(&self, init: &Path) -> Result<Command> {
         let mut command = pintle()?;
         command.arg("initrd").arg("--init").arg(init).arg("--kernel").arg(&self.kernel);
-        command.arg("--keys").arg(self.keys.public()).args(["--e2fsck", "/sbin/e2fsck.static"]);
+        command.arg("--keys").arg(self.keys.public());
+        if self.repairs == Repairs::ByE2fsck {
+            command.args(["--e2fsck", "/sbin/e2fsck.static"]);
+        }
         for setting in &self.settings {
             command.args(["--set", setting]);
         }

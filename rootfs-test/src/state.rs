@@ -132,6 +132,11 @@ impl Ext4 {
         let state = state.unwrap_or_default().rsplit(' ').next();
         anyhow::ensure!(state == Some("clean"), "the state file system is not clean: {superblock}");
         anyhow::ensure!(!superblock.contains("needs_recovery"), "its journal is not empty");
+        self.check_content()
+    }
+
+    /// Fails if anything is wrong with the file system, whatever its superblock says about it.
+    pub fn check_content(&self) -> Result<()> {
         run(program("e2fsck").arg("-fn").arg(self.path())).map(drop).context("it is damaged")
     }
 

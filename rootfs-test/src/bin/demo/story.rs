@@ -1,6 +1,7 @@
 //! What the demo shows, step by step. Every step fails the demo if it does not hold.
 
 use anyhow::{Result, ensure};
+use pintle_rootfs_test::agent::Output;
 use pintle_rootfs_test::{Accelerator, Board, Ext4, Machine, State, Vm};
 
 use crate::teller::Teller;
@@ -32,7 +33,7 @@ fn make_images(teller: &mut Teller) -> Result<Workshop> {
     teller.step("Container images become signed, read-only images: pintle build oci:… --key …");
     let workshop = Workshop::open()?;
     for release in [&workshop.first, &workshop.second, &workshop.broken, &workshop.strange] {
-        teller.says(release.summary());
+        teller.says(release.summary().lines().next().unwrap_or_default());
     }
     Ok(workshop)
 }
@@ -55,7 +56,7 @@ fn first_boot(vm: &Vm, teller: &mut Teller) -> Result<Machine> {
 
 fn refuse_a_stranger(machine: &mut Machine, teller: &mut Teller) -> Result<()> {
     teller.step("Somebody else's image is refused: its key is none of the machine's.");
-    let tried = machine.try_run(&["/bin/pintlectl", "install", &format!("{SHELF}/strange")])?;
+    let tried = install_from_shelf(machine, "strange")?;
     ensure!(tried.status != 0, "the stranger's image was installed");
     teller.says(String::from_utf8_lossy(&tried.stderr).trim());
     Ok(())
@@ -75,18 +76,22 @@ fn update(machine: &mut Machine, teller: &mut Teller) -> Result<()> {
 }
 
 fn fall_back(machine: &mut Machine, teller: &mut Teller) -> Result<()> {
-    teller
-        .step("Image 1.2.0 is broken: its service cannot start. After three tries 1.1.0 is back.");
+    teller.step(
+        "Image 1.2.0 is broken: its service cannot start. After three tries 1.1.0 is back, and remembers it.",
+    );
     mount_shelf(machine)?;
     install(machine, "broken", teller)?;
-    let chosen = machine.wait_until("1.1.0 again", |report| {
+    machine.wait_until("1.1.0 again", |report| {
         report.event() == "entry-chosen" && report.text("entry") == "2_1.1.0"
-    });
+    })?;
+    machine.wait_for("blessed")?;
     teller.report(machine);
-    chosen?;
-    machine.wait_for("healthy")?;
-    teller.report(machine);
-    greets(machine, "1.1.0", teller)
+    greets(machine, "1.1.0", teller)?;
+    mount_shelf(machine)?;
+    let again = install_from_shelf(machine, "broken")?;
+    ensure!(again.status != 0, "the broken image was installed again");
+    teller.says(String::from_utf8_lossy(&again.stderr).trim());
+    Ok(())
 }
 
 fn switch_off(mut machine: Machine, state: &Ext4, teller: &mut Teller) -> Result<()> {
@@ -127,6 +132,10 @@ fn shelf(workshop: &Workshop) -> Result<Ext4> {
     Ext4::of(folder.path(), "shelf")
 }
 
+fn install_from_shelf(machine: &mut Machine, name: &str) -> Result<Output> {
+    machine.try_run(&["/bin/pintlectl", "install", &format!("{SHELF}/{name}")])
+}
+
 /// A reboot has unmounted it.
 fn mount_shelf(machine: &mut Machine) -> Result<()> {
     machine.run(&["/bin/mount", "-o", "ro", "/dev/vdb", SHELF]).map(drop)
@@ -134,8 +143,9 @@ fn mount_shelf(machine: &mut Machine) -> Result<()> {
 
 /// Installs a release from the shelf and reboots into it.
 fn install(machine: &mut Machine, name: &str, teller: &mut Teller) -> Result<()> {
-    let said = machine.run(&["/bin/pintlectl", "install", &format!("{SHELF}/{name}")])?;
-    teller.says(said.trim());
+    let said = install_from_shelf(machine, name)?;
+    ensure!(said.status == 0, "it was not installed: {}", String::from_utf8_lossy(&said.stderr));
+    teller.says(String::from_utf8_lossy(&said.stdout).trim());
     machine.order(&["/bin/pintlectl", "reboot"])
 }
 

@@ -1,9 +1,13 @@
 //! Whatever a new image does, the machine comes back to one that works.
 
-use anyhow::{Result, ensure};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
 use pintle_rootfs_test::cargo::Binary;
+use pintle_rootfs_test::host::{program, run};
 use pintle_rootfs_test::{
-    Base, Board, ContainerImage, Initrd, Kernel, Keys, Machine, Release, Report, Series, State, Vm,
+    Base, Board, ContainerImage, Ext4, Initrd, Kernel, Keys, Machine, Release, Report, Series,
+    State, Vm,
 };
 
 /// A service that never says that it is ready.
@@ -42,7 +46,7 @@ fn an_image_that_hangs_is_reset_by_the_watchdog_and_has_its_tries_and_no_more() 
     falls_back(&image.file("usr/lib/pintle/pintle-init", 0o755, agent))
 }
 
-/// Two good entries and the image on trial above them.
+/// Two good entries, and the image on trial above them.
 fn falls_back(image: &ContainerImage) -> Result<()> {
     let keys = Keys::of("builder")?;
     let release = |version, sequence| {
@@ -55,9 +59,111 @@ fn falls_back(image: &ContainerImage) -> Result<()> {
         .disk()?;
     let mut machine = vm(&keys, &["watchdog=4s", "panic-timeout=1s"])?.disk(state.disk()).boot()?;
     machine.wait_for("healthy")?;
-    let chosen: Vec<_> = chosen(&machine);
+    let chosen = chosen(&machine);
     ensure!(chosen == ["3_3.0.0+1-1", "3_3.0.0+0-2", "2_2.0.0"], "{chosen:?}");
     Ok(())
+}
+
+/// Runs until it is told to break, which it then stays.
+const BREAKABLE: &str = r#"
+[service.breakable]
+command = ["/bin/sh", "-c", "until test -e /var/broken; do sleep 1; done; exit 1"]
+essential = true
+start-limit-burst = 2
+"#;
+
+#[test]
+fn a_service_that_ends_right_after_its_start_makes_no_image_good() -> Result<()> {
+    const ENDS_AT_ONCE: &str = r#"
+[service.ends]
+command = ["/bin/sh", "-c", "exit 0"]
+essential = true
+"#;
+    falls_back(&ContainerImage::of(Base::Busybox, "3.0.0").service("ends", ENDS_AT_ONCE))
+}
+
+#[test]
+fn a_blessed_image_that_crash_loops_later_falls_back_and_is_remembered() -> Result<()> {
+    let keys = Keys::of("builder")?;
+    let image = ContainerImage::of(Base::Busybox, "2.0.0").service("breakable", BREAKABLE);
+    let broken = Release::build(&image, 2, &keys)?;
+    let state = two_images(&image, &keys)?;
+    let mut machine = vm(&keys, &[])?.disk(state.disk()).boot()?;
+    machine.wait_for("blessed")?;
+    machine.run(&["/bin/touch", "/var/broken"])?;
+    machine.wait_for("entry-demoted")?;
+    falls_from_2_to_1(&mut machine, &["2_2.0.0", "2_2.0.0+2-1", "2_2.0.0+1-2", "2_2.0.0+0-3"])?;
+    let seal = sha256(&broken.folder().join("seal"))?;
+    machine.run(&["/bin/test", "-e", &format!("/run/pintle/state/trust/bad-2-{seal}")])?;
+    Ok(())
+}
+
+/// The processor goes on, and PID 1 does not: a cgroup holds it fast.
+const FREEZE: &str = "mkdir /sys/fs/cgroup/ice && echo 1 > /sys/fs/cgroup/ice/cgroup.procs && \
+                      echo 1 > /sys/fs/cgroup/ice/cgroup.freeze";
+
+#[test]
+fn a_blessed_image_that_hangs_each_time_falls_back() -> Result<()> {
+    let keys = Keys::of("builder")?;
+    let state = two_images(&ContainerImage::of(Base::Busybox, "2.0.0"), &keys)?;
+    let mut machine = vm(&keys, &["watchdog=2s"])?.disk(state.disk()).boot()?;
+    for _ in 0..3 {
+        machine.wait_for("blessed")?;
+        machine.order(&["/bin/sh", "-c", FREEZE])?;
+        let demoted = machine.wait_for("entry-demoted")?;
+        ensure!(demoted.text("reason").contains("watchdog"), "{}", demoted.line());
+    }
+    falls_from_2_to_1(&mut machine, &["2_2.0.0", "2_2.0.0+2-1", "2_2.0.0+2-1"])
+}
+
+#[test]
+fn a_blessed_image_that_rots_falls_back() -> Result<()> {
+    const READER: &str = r#"
+[service.reader]
+command = ["/bin/sh", "-c", "cat /usr/share/rotten > /dev/null; exec sleep infinity"]
+essential = true
+"#;
+    let keys = Keys::of("builder")?;
+    let content = "what is read at each start\n".repeat(4096);
+    let image = ContainerImage::of(Base::Busybox, "2.0.0").service("reader", READER);
+    let image = image.file("usr/share/rotten", 0o644, &content);
+    let release = Release::build(&image, 2, &keys)?;
+    let state = two_images(&image, &keys)?;
+    let mut machine = vm(&keys, &["verity=dm"])?.disk(state.disk()).boot()?;
+    machine.wait_for("blessed")?;
+    let root = std::fs::read(release.folder().join("root.img"))?;
+    let mut blocks = root.chunks(4096).zip((0_u64..).step_by(4096));
+    let start = blocks.find(|(block, _)| content.as_bytes().starts_with(&block[..64]));
+    let (_, start) = start.context("the file is not in the image")?;
+    state.flip("/images/2_2.0.0/root.img", start + 40_960)?;
+    machine.reset()?;
+    falls_from_2_to_1(
+        &mut machine,
+        &["2_2.0.0", "2_2.0.0", "2_2.0.0+2-1", "2_2.0.0+1-2", "2_2.0.0+0-3"],
+    )
+}
+
+/// A good one, and `second` above it.
+fn two_images(second: &ContainerImage, keys: &Keys) -> Result<Ext4> {
+    let first = Release::build(&ContainerImage::of(Base::Busybox, "1.0.0"), 1, keys)?;
+    let second = Release::build(second, 2, keys)?;
+    State::new()?.with("1_1.0.0", &first)?.with("2_2.0.0", &second)?.disk()
+}
+
+/// Waits for entry 1 to be blessed, after those entries were booted.
+fn falls_from_2_to_1(machine: &mut Machine, before: &[&str]) -> Result<()> {
+    machine.wait_until("1.0.0 blessed", |report| {
+        report.event() == "blessed" && report.text("entry") == "1_1.0.0"
+    })?;
+    let chosen = chosen(machine);
+    let (last, others) = chosen.split_last().context("nothing was booted")?;
+    ensure!(last == "1_1.0.0" && others == before, "{chosen:?}");
+    Ok(())
+}
+
+fn sha256(file: &Path) -> Result<String> {
+    let said = run(program("sha256sum").arg(file))?;
+    Ok(said.split(' ').next().unwrap_or_default().to_owned())
 }
 
 #[test]

@@ -2,13 +2,15 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use pintle_rootfs_test::host::{program, run};
 use pintle_rootfs_test::{
     Base, Board, ContainerImage, End, Ext4, Initrd, Kernel, Keys, Machine, Release, Series, State,
-    Vm,
+    Vm, initramfs,
 };
+use sha2::{Digest, Sha256};
 
 /// Where an EROFS image has its superblock.
 const SUPERBLOCK: u64 = 1024;
@@ -60,12 +62,18 @@ fn refuses(verity: &str) -> Result<()> {
     let strange = Release::build(&ContainerImage::of(Base::Busybox, "2.0.0"), 2, &stranger)?;
     let other_id = ContainerImage::of(Base::Busybox, "3.0.0").id("other");
     let other_id = Release::build(&other_id, 3, &keys)?;
+    let other_machine = ContainerImage::of(Base::Busybox, "5.0.0").architecture("arm64");
+    let other_machine = Release::build(&other_machine, 5, &keys)?;
+    let weakly_signed = Release::build(&ContainerImage::of(Base::Busybox, "6.0.0"), 6, &keys)?;
     let mut state = State::new()?
         .with("1_1.0.0", &good)?
         .with("2_2.0.0", &strange)?
         .with("3_3.0.0", &other_id)?
         // An old image under a name that looks new.
-        .with("4_4.0.0", &good)?;
+        .with("4_4.0.0", &good)?
+        .with("5_5.0.0", &other_machine)?
+        .with("6_6.0.0", &weakly_signed)?;
+    sign_weakly(&state.entry("6_6.0.0"))?;
     for (sequence, &(crime, commit, _)) in (10..).zip(&crimes) {
         let version = format!("{sequence}.0.0");
         let image = ContainerImage::of(Base::Busybox, &version);
@@ -85,6 +93,8 @@ fn refuses(verity: &str) -> Result<()> {
     refused(&machine, "2_2.0.0", "trusted keys").context("a stranger's key")?;
     refused(&machine, "3_3.0.0", "another image").context("another image id")?;
     refused(&machine, "4_4.0.0", "another entry").context("an old image under a new name")?;
+    refused(&machine, "5_5.0.0", "arm64").context("another architecture")?;
+    refused(&machine, "6_6.0.0", "trusted keys").context("a weak key's signature")?;
     let mounted: Vec<_> =
         machine.reports().iter().filter(|report| report.event() == "root-mounted").collect();
     ensure!(mounted.last().is_some_and(|report| report.text("entry") == "1_1.0.0"), "{mounted:?}");
@@ -103,6 +113,55 @@ fn refused(machine: &Machine, entry: &str, word: &str) -> Result<()> {
         "{entry} was refused for another reason: {reason}"
     );
     Ok(())
+}
+
+/// The neutral element of the curve, of order 1: under it anything verifies for who multiplies by the cofactor.
+const WEAK_KEY: [u8; 32] = {
+    let mut key = [0; 32];
+    key[0] = 1;
+    key
+};
+
+/// Puts into the place of the one signature another one, which holds under [`WEAK_KEY`] by the lax rules: R is the neutral
+/// element, and S is 0.
+fn sign_weakly(entry: &Path) -> Result<()> {
+    let mut seal = fs::read(entry.join("seal"))?;
+    let start = seal.len().checked_sub(8 + 64).context("a seal without a signature")?;
+    let id = Sha256::digest(WEAK_KEY);
+    let signature = [&id[..8], &WEAK_KEY[..], &[0; 32][..]].concat();
+    seal[start..].copy_from_slice(&signature);
+    Ok(fs::write(entry.join("seal"), seal)?)
+}
+
+/// `pintle initrd` takes no such key; this initramfs got it in another way.
+#[test]
+fn a_machine_that_is_made_to_trust_a_weak_key_runs_nothing() -> Result<()> {
+    let (keys, kernel) = (Keys::of("builder")?, Kernel::fetch(Series::Linux6_12)?);
+    let release = Release::build(&ContainerImage::of(Base::Busybox, "6.0.0"), 6, &keys)?;
+    let state = State::new()?.with("6_6.0.0", &release)?;
+    sign_weakly(&state.entry("6_6.0.0"))?;
+    let disk = state.disk()?;
+    let initrd = Initrd::of(&kernel, &keys).set("recovery-delay=1s").make()?;
+    let folder = tempfile::tempdir()?;
+    let forged = with_other_keys(&initrd, &[&[1, 1, 1], &WEAK_KEY[..]].concat(), folder.path())?;
+    let vm = Vm::on(Board::Q35, &kernel).initrd(&forged).cmdline("quiet").disk(disk.disk());
+    let mut machine = vm.ending_on_reset().boot()?;
+    ensure!(machine.wait_for_end()? == End::Reset);
+    let booted = machine.reports().iter().any(|report| report.event() == "root-mounted");
+    ensure!(!booted && disk.names_in("/trust")?.is_empty(), "it has run");
+    Ok(())
+}
+
+/// The kernel unpacks what is appended to an initramfs over what came before.
+fn with_other_keys(initrd: &Path, keys: &[u8], folder: &Path) -> Result<PathBuf> {
+    let root = folder.join("root");
+    fs::create_dir_all(root.join("pintle"))?;
+    fs::write(root.join("pintle/keys.bin"), keys)?;
+    initramfs::pack(&root, &folder.join("keys.cpio"))?;
+    run(program("zstd").arg("-q").arg(folder.join("keys.cpio")))?;
+    let both = [fs::read(initrd)?, fs::read(folder.join("keys.cpio.zst"))?].concat();
+    fs::write(folder.join("initrd"), both)?;
+    Ok(folder.join("initrd"))
 }
 
 #[test]

@@ -39,7 +39,8 @@ fn boot(report: &mut Report, last_resort: &mut LastResort) -> Result<Infallible,
     set_panic_timeout(&settings.boot).or_alert(report);
     let uevents = listen_to_the_kernel()?;
     let mut modules = load_modules(&initramfs.modules, report);
-    let device = wait_for_state(&settings.boot, &mut modules, &uevents)?;
+    connect_report(&settings.boot, report);
+    let device = wait_for_state(&settings.boot, &mut modules, &uevents, report)?;
     connect_report(&settings.boot, report);
     let watchdog = start_watchdog(&settings.boot, report);
     let verity = mount_state(&device, watchdog.as_ref(), report)?;

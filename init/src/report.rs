@@ -34,6 +34,8 @@ pub(crate) enum Event<'a> {
     OptionIgnored { reason: &'a str },
     /// Something went wrong that the boot survives.
     Alert { subject: &'a str, cause: &'a str },
+    /// The state device is not there yet.
+    Waiting { device: &'a str, seconds: u64 },
     /// The state file system is mounted.
     StateMounted { device: &'a str },
     /// Local changes begin anew: at the first boot, and after a factory reset.
@@ -198,6 +200,7 @@ impl Event<'_> {
             Event::EntryChosen { .. } | Event::RootMounted { .. } | Event::Blessed { .. } => 5,
             Event::ShuttingDown { .. } | Event::Healthy { .. } => 5,
             Event::Started { .. } | Event::StateMounted { .. } | Event::DataFresh => 6,
+            Event::Waiting { .. } => 5,
             Event::Running { .. } => 6,
             Event::Service { .. } | Event::Unmounting { .. } => 6,
         }
@@ -213,6 +216,9 @@ impl fmt::Display for Event<'_> {
             }
             Event::OptionIgnored { reason } => f.write_str(reason),
             Event::Alert { subject, cause } => write!(f, "{subject}: {cause}"),
+            Event::Waiting { device, seconds } => {
+                write!(f, "waiting for {device}, for at most {seconds} s")
+            }
             Event::StateMounted { device } => write!(f, "state is on {device}"),
             Event::DataFresh => f.write_str("local changes begin anew"),
             Event::EntryRefused { entry, reason } => write!(f, "refused {entry}: {reason}"),

@@ -148,6 +148,7 @@ pub(crate) fn wait_for_state(
     boot: &Boot,
     modules: &mut Loader<'_>,
     uevents: &Socket,
+    report: &mut Report,
 ) -> Result<BlockDevice, Failure> {
     let wanted = match &boot.state {
         DeviceSpec::Label(label) => devices::DeviceSpec::Label(label),
@@ -156,10 +157,14 @@ pub(crate) fn wait_for_state(
         DeviceSpec::PartUuid(uuid) => devices::DeviceSpec::PartUuid(uuid),
         DeviceSpec::Path(path) => devices::DeviceSpec::Path(Path::new(path.as_str())),
     };
+    if devices::find(wanted).is_none() {
+        let seconds = boot.state_timeout.seconds();
+        report.event(&Event::Waiting { device: &wanted.to_string(), seconds });
+    }
     Ok(devices::wait(wanted, boot.state_timeout.duration(), modules, uevents)?)
 }
 
-/// The port's driver has been loaded by now, where there is one.
+/// The port appears some time after its driver was loaded: who comes too early comes again.
 pub(crate) fn connect_report(boot: &Boot, report: &mut Report) {
     if let Some(port) = &boot.report {
         report.connect(port.as_str(), 0);

@@ -78,3 +78,20 @@ pub fn pack(root: &Path, to: &Path) -> Result<()> {
     .context("cannot pack the initramfs")?;
     Ok(())
 }
+
+/// Appends an archive with one file to an initramfs: the kernel unpacks it over what came before. The result is in
+/// `folder`.
+///
+/// # Errors
+/// When the archive cannot be packed.
+pub fn with_more(initrd: &Path, name: &str, content: &[u8], folder: &Path) -> Result<PathBuf> {
+    let (root, archive) = (folder.join("root"), folder.join("more.cpio"));
+    let file = root.join(name);
+    fs::create_dir_all(file.parent().unwrap_or(&root))?;
+    fs::write(file, content)?;
+    pack(&root, &archive)?;
+    run(program("zstd").args(["--quiet", "--force"]).arg(&archive))?;
+    let both = [fs::read(initrd)?, fs::read(archive.with_extension("cpio.zst"))?].concat();
+    fs::write(folder.join("initrd"), both)?;
+    Ok(folder.join("initrd"))
+}

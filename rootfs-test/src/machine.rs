@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Error, Result, anyhow, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::accelerator::Accelerator;
@@ -16,7 +16,7 @@ use crate::agent::{self, Agent, Output};
 use crate::host::program;
 use crate::qmp::Qmp;
 use crate::report::{self, Report, Reports};
-use crate::vm::{Console, Vm};
+use crate::vm::{self, Console, Vm};
 use crate::walk::Node;
 
 /// How long a machine may take for one step. An emulated Debian on a busy host needs 30 s to boot; what takes
@@ -132,6 +132,12 @@ impl Machine {
     pub fn write(&mut self, path: &str, offset: u64, data: &[u8]) -> Result<()> {
         let written = self.agent.write(path, offset, data);
         written.map_err(|error| self.explain(error.context(format!("cannot write {path}"))))
+    }
+
+    /// Plugs the late disk in ([`Vm::late_disk`]).
+    pub fn plug_in(&mut self) -> Result<()> {
+        let device = json!({ "driver": "virtio-blk-pci", "bus": vm::SLOT, "drive": vm::LATE_DISK });
+        self.qmp.execute_with("device_add", &device, deadline()).map(drop)
     }
 
     /// Stops its processor. What it is in the middle of stays so.

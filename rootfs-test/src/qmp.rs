@@ -31,7 +31,17 @@ impl Qmp {
 
     /// Has a command without arguments carried out.
     pub(crate) fn execute(&mut self, command: &str, deadline: Instant) -> Result<Value> {
-        let line = json!({ "execute": command }).to_string();
+        self.execute_with(command, &json!({}), deadline)
+    }
+
+    /// Has a command carried out.
+    pub(crate) fn execute_with(
+        &mut self,
+        command: &str,
+        arguments: &Value,
+        deadline: Instant,
+    ) -> Result<Value> {
+        let line = json!({ "execute": command, "arguments": arguments }).to_string();
         writeln!(self.socket, "{line}").with_context(|| format!("cannot tell QEMU {command}"))?;
         let answer = receive(&self.answers, deadline)?;
         match answer.get("error") {

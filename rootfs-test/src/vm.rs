@@ -16,6 +16,12 @@ const MEMORY_MIB: u32 = 512;
 /// What QEMU's `-icount shift=0` makes of the time-stamp counter: one instruction is one nanosecond.
 const INSTRUCTION_TSC_KHZ: u32 = 1_000_000;
 
+/// Where the late disk goes.
+pub(crate) const SLOT: &str = "late-slot";
+
+/// The late disk's drive.
+pub(crate) const LATE_DISK: &str = "late";
+
 /// The machine's main board.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Board {
@@ -65,6 +71,7 @@ pub struct Vm {
     cmdline: String,
     memory_mib: u32,
     disks: Vec<Disk>,
+    late_disk: Option<Disk>,
     watchdogs: usize,
     clock: Clock,
     on_reset: OnReset,
@@ -83,6 +90,25 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// The drive that a disk device names.
+    fn drive(&self, id: &str) -> String {
+        let snapshot = match self.writes {
+            Writes::Kept => "off",
+            Writes::Dropped => "on",
+        };
+        // The host outlives the machine, so its page cache is as good as a disk.
+        let options = "format=raw,if=none,discard=unmap,cache=unsafe";
+        format!("id={id},{options},snapshot={snapshot},file={}", self.file.display())
+    }
+}
+
+/// The drive, and an empty slot for the device.
+fn late_disk_words(disk: &Disk) -> [OsString; 4] {
+    let slot = format!("pcie-root-port,id={SLOT},chassis=1");
+    ["-drive".into(), disk.drive(LATE_DISK).into(), "-device".into(), slot.into()]
+}
+
 impl Vm {
     /// A machine with this board and kernel.
     pub fn on(board: Board, kernel: &Kernel) -> Vm {
@@ -93,6 +119,7 @@ impl Vm {
             cmdline: "console=ttyS0".into(),
             memory_mib: MEMORY_MIB,
             disks: Vec::new(),
+            late_disk: None,
             watchdogs: 0,
             clock: Clock::Host,
             on_reset: OnReset::Reboot,
@@ -125,6 +152,13 @@ impl Vm {
     #[must_use]
     pub fn disk(mut self, disk: Disk) -> Vm {
         self.disks.push(disk);
+        self
+    }
+
+    /// With a disk that lies beside it until [`Machine::plug_in`]. It goes into a PCI slot.
+    #[must_use]
+    pub fn late_disk(mut self, disk: Disk) -> Vm {
+        self.late_disk = Some(disk);
         self
     }
 
@@ -170,8 +204,8 @@ impl Vm {
 
     pub(crate) fn boot_with(&self, accelerator: Accelerator) -> Result<Machine> {
         ensure!(
-            self.watchdogs == 0 || self.board == Board::Q35,
-            "cannot fit an i6300esb watchdog: a microvm has no PCI"
+            (self.watchdogs == 0 && self.late_disk.is_none()) || self.board == Board::Q35,
+            "cannot fit an i6300esb watchdog or a late disk: a microvm has no PCI"
         );
         Machine::start(self, accelerator)
     }
@@ -184,6 +218,7 @@ impl Vm {
         words.extend(self.console_words(folder));
         words.extend(self.port_words(folder));
         words.extend(self.disks.iter().enumerate().flat_map(|(n, disk)| self.disk_words(n, disk)));
+        words.extend(self.late_disk.iter().flat_map(late_disk_words));
         words.extend((0..self.watchdogs).flat_map(|_| ["-device".into(), "i6300esb".into()]));
         words
     }
@@ -263,16 +298,9 @@ impl Vm {
     }
 
     fn disk_words(&self, number: usize, disk: &Disk) -> Vec<OsString> {
-        let snapshot = match disk.writes {
-            Writes::Kept => "off",
-            Writes::Dropped => "on",
-        };
-        // The host outlives the machine, so its page cache is as good as a disk.
-        let options = "format=raw,if=none,discard=unmap,cache=unsafe";
-        let file = disk.file.display();
-        let drive = format!("id=disk{number},{options},snapshot={snapshot},file={file}");
-        let device = format!("{},drive=disk{number}", self.virtio("virtio-blk"));
-        ["-drive".into(), drive.into(), "-device".into(), device.into()].into()
+        let id = format!("disk{number}");
+        let device = format!("{},drive={id}", self.virtio("virtio-blk"));
+        ["-drive".into(), disk.drive(&id).into(), "-device".into(), device.into()].into()
     }
 
     fn virtio(&self, device: &str) -> String {

@@ -1,11 +1,12 @@
 //! What a machine keeps, what it forgets, and what it does when something of it is missing or damaged.
 
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use pintle_rootfs_test::{
     Base, Board, ContainerImage, End, Ext4, Initrd, Kernel, Keys, Machine, Release, Series, State,
-    Vm,
+    Vm, initramfs,
 };
 
 /// Where ext4 has its superblock, and how long it is.
@@ -60,6 +61,45 @@ fn a_state_device_that_does_not_come_is_reported_with_what_is_there() -> Result<
     }
     machine.wait_for("recovery")?;
     ensure!(machine.wait_for_end()? == End::PowerOff);
+    Ok(())
+}
+
+/// Nothing polls for it: the kernel tells that it has come.
+#[test]
+fn a_state_device_that_comes_late_is_waited_for() -> Result<()> {
+    let disk = one_image()?;
+    // Another disk shows that the machine looks for its own.
+    let other = Ext4::of(State::new()?.path("").as_path(), "another-label")?;
+    let mut machine = vm(&[])?.disk(other.disk()).late_disk(disk.disk()).boot()?;
+    machine.wait_for("waiting")?;
+    machine.plug_in()?;
+    ensure!(machine.wait_for("state-mounted")?.text("device") == "vdb");
+    machine.wait_for("healthy")?;
+    Ok(())
+}
+
+#[test]
+fn the_memory_of_the_initramfs_is_given_back() -> Result<()> {
+    const PADDING: usize = 48 << 20;
+    let kernel = Kernel::fetch(Series::Linux6_12)?;
+    let initrd = Initrd::of(&kernel, &Keys::of("builder")?).make()?;
+    let folder = tempfile::tempdir()?;
+    let noise = "what an initramfs may hold\n".bytes().cycle().take(PADDING).collect::<Vec<_>>();
+    let padded = initramfs::with_more(&initrd, "padding", &noise, folder.path())?;
+    let free = |initrd: &Path| -> Result<u64> {
+        let disk = one_image()?;
+        let vm = Vm::on(Board::Q35, &kernel).initrd(initrd).cmdline("quiet").disk(disk.disk());
+        let mut machine = vm.boot()?;
+        // The kernel frees the files' pages after their names are gone.
+        machine.wait_for("healthy")?;
+        let memory = machine.run(&["/bin/cat", "/proc/meminfo"])?;
+        let line = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+        let kib =
+            line.and_then(|line| line.split_whitespace().next()).context("no MemAvailable")?;
+        Ok(kib.parse::<u64>()? * 1024)
+    };
+    let lost = free(&initrd)?.saturating_sub(free(&padded)?);
+    ensure!(lost < PADDING as u64 / 8, "{lost} bytes of {PADDING} were not given back");
     Ok(())
 }
 

@@ -2,10 +2,9 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use pintle_rootfs_test::host::{program, run};
 use pintle_rootfs_test::{
     Base, Board, ContainerImage, End, Ext4, Initrd, Kernel, Keys, Machine, Release, Series, State,
     Vm, initramfs,
@@ -143,25 +142,14 @@ fn a_machine_that_is_made_to_trust_a_weak_key_runs_nothing() -> Result<()> {
     let disk = state.disk()?;
     let initrd = Initrd::of(&kernel, &keys).set("recovery-delay=1s").make()?;
     let folder = tempfile::tempdir()?;
-    let forged = with_other_keys(&initrd, &[&[1, 1, 1], &WEAK_KEY[..]].concat(), folder.path())?;
+    let keys = [&[1, 1, 1], &WEAK_KEY[..]].concat();
+    let forged = initramfs::with_more(&initrd, "pintle/keys.bin", &keys, folder.path())?;
     let vm = Vm::on(Board::Q35, &kernel).initrd(&forged).cmdline("quiet").disk(disk.disk());
     let mut machine = vm.ending_on_reset().boot()?;
     ensure!(machine.wait_for_end()? == End::Reset);
     let booted = machine.reports().iter().any(|report| report.event() == "root-mounted");
     ensure!(!booted && disk.names_in("/trust")?.is_empty(), "it has run");
     Ok(())
-}
-
-/// The kernel unpacks what is appended to an initramfs over what came before.
-fn with_other_keys(initrd: &Path, keys: &[u8], folder: &Path) -> Result<PathBuf> {
-    let root = folder.join("root");
-    fs::create_dir_all(root.join("pintle"))?;
-    fs::write(root.join("pintle/keys.bin"), keys)?;
-    initramfs::pack(&root, &folder.join("keys.cpio"))?;
-    run(program("zstd").arg("-q").arg(folder.join("keys.cpio")))?;
-    let both = [fs::read(initrd)?, fs::read(folder.join("keys.cpio.zst"))?].concat();
-    fs::write(folder.join("initrd"), both)?;
-    Ok(folder.join("initrd"))
 }
 
 #[test]

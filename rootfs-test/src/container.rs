@@ -31,6 +31,8 @@ pub enum Base {
     Busybox,
     /// Debian 12 minbase, with layers on top that do everything that a layer can do.
     Debian,
+    /// Debian 12 minbase with systemd.
+    Systemd,
 }
 
 /// A container image: a base and a layer that makes a machine of it.
@@ -146,6 +148,7 @@ impl Base {
         let folder = match self {
             Base::Busybox => busybox(),
             Base::Debian => debian(),
+            Base::Systemd => systemd(),
         }?;
         Ok(folder.join("oci"))
     }
@@ -187,18 +190,30 @@ fn busybox() -> Result<PathBuf> {
 fn debian() -> Result<PathBuf> {
     let (changes, specials) = (changes()?, specials()?);
     Recipe::new("debian").with(&changes).with(&specials).folder(|folder| {
-        let root = folder.join("root.tar");
-        run(program("mmdebstrap")
-            .env("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH)
-            .args(["--quiet", "--variant=minbase", "bookworm"])
-            .arg(&root))?;
-        let layout = new_layout(folder)?;
-        add_layer_file(&layout, &root)?;
-        fs::remove_file(root)?;
+        let layout = minbase(folder, &[])?;
         add_layer(&layout, &changes)?;
         add_layer(&layout, &specials)?;
         add_layer_file(&layout, &sparse_layer(folder)?)
     })
+}
+
+fn systemd() -> Result<PathBuf> {
+    Recipe::new("systemd").folder(|folder| minbase(folder, &["systemd-sysv"]).map(drop))
+}
+
+/// A layout with Debian 12 minbase and these packages as its only layer.
+fn minbase(folder: &Path, packages: &[&str]) -> Result<PathBuf> {
+    let root = folder.join("root.tar");
+    run(program("mmdebstrap")
+        .env("SOURCE_DATE_EPOCH", SOURCE_DATE_EPOCH)
+        .args(["--quiet", "--variant=minbase"])
+        .args(packages.iter().map(|package| format!("--include={package}")))
+        .arg("bookworm")
+        .arg(&root))?;
+    let layout = new_layout(folder)?;
+    add_layer_file(&layout, &root)?;
+    fs::remove_file(root)?;
+    Ok(layout)
 }
 
 /// What a layer can do to the layers below it.

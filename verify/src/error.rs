@@ -24,9 +24,8 @@ pub enum Error {
         /// What the decoder found.
         cause: String,
     },
-    /// 32 bytes that are no point of the curve, one of small order (any signature could pass for its
-    /// own), or not the point's canonical encoding.
-    WeakKey,
+    /// 32 bytes that are no key worth enrolling, and why not.
+    WeakKey(Weakness),
     /// A key set that no machine should be given, or that is not in its one canonical encoding.
     KeySet(&'static str),
     /// A seal that cannot be signed as it stands.
@@ -39,6 +38,27 @@ pub enum Error {
     ImageSize(u64),
 }
 
+/// Why 32 bytes are no public key that a machine should trust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weakness {
+    /// They are no point of the curve.
+    NoPoint,
+    /// They are the point's second encoding, so that one key would have two names.
+    NotCanonical,
+    /// A point of small order: signatures that nobody made pass for its own.
+    SmallOrder,
+}
+
+impl fmt::Display for Weakness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPoint => "it is no point of the curve",
+            Self::NotCanonical => "it is not canonically encoded",
+            Self::SmallOrder => "it is weak: a point of small order, for which anybody can sign",
+        })
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -46,7 +66,7 @@ impl fmt::Display for Error {
                 write!(f, "cannot read {what} {found:?}: expected {expected}")
             }
             Self::Pem { what, cause } => write!(f, "cannot read {what} from PEM: {cause}"),
-            Self::WeakKey => write!(f, "cannot enrol public key: it is weak or not canonical"),
+            Self::WeakKey(weakness) => write!(f, "cannot enrol public key: {weakness}"),
             Self::KeySet(cause) => write!(f, "cannot use key set: {cause}"),
             Self::Sign(cause) => write!(f, "cannot sign seal: {cause}"),
             Self::Seal(refusal) => write!(f, "cannot sign seal: it would be refused: {refusal}"),

@@ -34,7 +34,7 @@ mod version;
 
 pub use architecture::Architecture;
 pub use digest::Digest;
-pub use error::Error;
+pub use error::{Error, Weakness};
 pub use image_id::ImageId;
 pub use key::{KeyId, PublicKey, SigningKey};
 pub use key_set::KeySet;

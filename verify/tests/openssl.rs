@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
-use pintle_verify::{Error, PublicKey, SigningKey};
+use pintle_verify::{Error, PublicKey, SigningKey, Weakness};
 use support::{full_seal, key, keys, run};
 use tempfile::TempDir;
 
@@ -104,7 +104,7 @@ fn weak_key_is_refused_at_enrolment() {
 MCowBQYDK2VwAyEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 -----END PUBLIC KEY-----
 ";
-    assert_eq!(PublicKey::from_pem(weak), Err(Error::WeakKey));
+    assert_eq!(PublicKey::from_pem(weak), Err(Error::WeakKey(Weakness::SmallOrder)));
 }
 
 fn path(dir: &TempDir, name: &str) -> String {

@@ -9,11 +9,12 @@ use ed25519_dalek::Signer;
 use ed25519_dalek::pkcs8::spki::der::{pem::LineEnding, zeroize::Zeroizing};
 use ed25519_dalek::pkcs8::{
     DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
+    PublicKeyBytes,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::hex::{self, Bytes};
-use crate::{Digest, Error};
+use crate::{Digest, Error, Weakness};
 
 /// A key in PEM is 119 to 200 bytes; the rest is room for the text that tools write before it.
 const MAX_PEM_LEN: usize = 4096;
@@ -30,9 +31,8 @@ pub struct PublicKey(ed25519_dalek::VerifyingKey);
 impl PublicKey {
     /// Reads a SubjectPublicKeyInfo in PEM, as `openssl pkey -pubout` writes it.
     pub fn from_pem(pem: &str) -> Result<Self, Error> {
-        let key = ed25519_dalek::VerifyingKey::from_public_key_pem(bounded("public key", pem)?)
-            .map_err(|cause| bad_pem("public key", cause))?;
-        key.to_bytes().try_into()
+        let key = PublicKeyBytes::from_public_key_pem(bounded("public key", pem)?);
+        key.map_err(|cause| bad_pem("public key", cause))?.to_bytes().try_into()
     }
 
     /// Writes a SubjectPublicKeyInfo in PEM, as openssl reads it.
@@ -63,9 +63,17 @@ impl TryFrom<[u8; 32]> for PublicKey {
     type Error = Error;
 
     fn try_from(bytes: [u8; 32]) -> Result<Self, Error> {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).map_err(|_| Error::WeakKey)?;
-        let is_canonical = key.to_edwards().compress().to_bytes() == bytes;
-        if is_canonical && !key.is_weak() { Ok(Self(key)) } else { Err(Error::WeakKey) }
+        let weak = |weakness| Err(Error::WeakKey(weakness));
+        let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(&bytes) else {
+            return weak(Weakness::NoPoint);
+        };
+        if key.is_weak() {
+            return weak(Weakness::SmallOrder);
+        }
+        match key.to_edwards().compress().to_bytes() == bytes {
+            true => Ok(Self(key)),
+            false => weak(Weakness::NotCanonical),
+        }
     }
 }
 

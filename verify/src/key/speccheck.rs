@@ -11,7 +11,7 @@ use curve25519_dalek::{EdwardsPoint, Scalar};
 use sha2::{Digest as _, Sha512};
 
 use super::PublicKey;
-use crate::Error;
+use crate::{Error, Weakness};
 
 #[test]
 fn of_the_twelve_cases_the_strict_rules_accept_only_case_3() {
@@ -45,14 +45,29 @@ fn each_case_meets_the_conditions_of_the_table() {
 #[test]
 fn keys_of_small_order_or_not_canonical_are_not_enrolled() {
     for point in EIGHT_TORSION {
-        assert_eq!(PublicKey::try_from(point.compress().0), Err(Error::WeakKey));
+        assert_eq!(weakness(point.compress().0), Weakness::SmallOrder);
     }
     for excess in 0..19 {
         let mut bytes = Y_IS_P;
         bytes[0] += excess;
-        assert_eq!(PublicKey::try_from(bytes), Err(Error::WeakKey), "y = p + {excess}");
+        // y = 0 and y = 1 are of small order; of the others some are the y of a point.
+        let is_small = excess < 2;
+        assert_eq!(weakness(bytes) == Weakness::SmallOrder, is_small, "y = p + {excess}");
         bytes[31] |= 0x80;
-        assert_eq!(PublicKey::try_from(bytes), Err(Error::WeakKey), "y = p + {excess}, negative");
+        assert_eq!(weakness(bytes) == Weakness::SmallOrder, is_small, "y = p + {excess}, negative");
+    }
+    let mut no_point = [0; 32];
+    no_point[0] = 2;
+    assert_eq!(weakness(no_point), Weakness::NoPoint);
+    let mut three_by_another_name = Y_IS_P;
+    three_by_another_name[0] += 3;
+    assert_eq!(weakness(three_by_another_name), Weakness::NotCanonical);
+}
+
+fn weakness(bytes: [u8; 32]) -> Weakness {
+    match PublicKey::try_from(bytes) {
+        Err(Error::WeakKey(weakness)) => weakness,
+        other => panic!("{bytes:?}: {other:?}"),
     }
 }
 

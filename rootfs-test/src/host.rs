@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, bail};
 
 /// Debian packages that the rig runs, and what for.
-const NEEDS: [(&str, &str); 14] = [
+const NEEDS: [(&str, &str); 16] = [
     ("qemu-system-x86", "boots the machines"),
     ("busybox-static", "is the user space of the small image"),
     ("mmdebstrap", "makes the Debian image's root file system"),
@@ -16,6 +16,8 @@ const NEEDS: [(&str, &str); 14] = [
     ("cryptsetup-bin", "checks hash trees independently of pintle"),
     ("fsverity", "checks fs-verity digests independently of pintle"),
     ("e2fsprogs", "makes state partitions and checks them after shutdown"),
+    ("fdisk", "checks partition tables independently of pintle"),
+    ("openssl", "makes and checks keys and signatures independently of pintle"),
     ("e2fsck-static", "repairs a state partition from the initramfs"),
     ("kmod", "says what modules depend on, independently of pintle"),
     ("lz4", "decompresses a kernel"),

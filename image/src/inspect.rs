@@ -7,9 +7,10 @@ use crate::erofs::read::{self, Found, Image, Inode, ReadAt};
 use crate::error::Attempt;
 use crate::release::{IMAGE, SEAL};
 use crate::{Error, Result, verify};
-use pintle_verify::{Digest, Seal, Uuid, peek, seal_digest};
+use pintle_verify::{Digest, Refusal, Seal, Uuid, peek, seal_digest, signers};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::error::Error as Cause;
 use std::fs::File;
 use std::path::Path;
 
@@ -32,6 +33,8 @@ pub struct Report {
 pub struct SealReport {
     /// The digest by which machines remember it.
     pub digest: Digest,
+    /// Whose signatures it bears, by the ids that `keygen` prints. They may be forged.
+    pub signers: Vec<String>,
     /// Its statement.
     #[serde(flatten)]
     pub statement: Seal,
@@ -104,25 +107,42 @@ pub fn inspect(path: &Path, depth: Depth) -> Result<Report> {
         let image = Some(inspect_image(&path.join(IMAGE), depth)?);
         return Ok(Report { seal, image });
     }
-    match inspect_image(path, depth) {
+    match report(open(path)?, depth) {
         Ok(image) => Ok(Report { image: Some(image), seal: None }),
-        Err(not_image) => match inspect_seal(path) {
-            Ok(seal) => Ok(Report { seal: Some(seal), image: None }),
-            Err(_) => Err(not_image),
-        },
+        Err(read::Error::NotErofs) => {
+            Ok(Report { seal: Some(seal_or_neither(path)?), image: None })
+        }
+        Err(cause) => Err(refuse(path, cause)),
     }
 }
 
+fn seal_or_neither(path: &Path) -> Result<SealReport> {
+    seal_report(&verify::read_seal(path)?).map_err(|refusal| {
+        let not_image = read::Error::NotErofs;
+        let cause = format!("it is no image ({not_image}) and no seal ({refusal}); give a release");
+        refuse(path, cause)
+    })
+}
+
 fn inspect_seal(path: &Path) -> Result<SealReport> {
-    let bytes = verify::read_seal(path)?;
-    let statement =
-        peek(&bytes).map_err(|cause| Error::input(format!("inspect {}", path.display()), cause))?;
-    Ok(SealReport { digest: seal_digest(&bytes), statement })
+    seal_report(&verify::read_seal(path)?).map_err(|refusal| refuse(path, refusal))
+}
+
+fn seal_report(bytes: &[u8]) -> std::result::Result<SealReport, Refusal> {
+    let signers = signers(bytes)?.iter().map(ToString::to_string).collect();
+    Ok(SealReport { digest: seal_digest(bytes), signers, statement: peek(bytes)? })
 }
 
 fn inspect_image(path: &Path, depth: Depth) -> Result<ImageReport> {
-    let file = File::open(path).attempt(|| format!("open {}", path.display()))?;
-    report(file, depth).map_err(|cause| Error::input(format!("inspect {}", path.display()), cause))
+    report(open(path)?, depth).map_err(|cause| refuse(path, cause))
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).attempt(|| format!("open {}", path.display()))
+}
+
+fn refuse(path: &Path, cause: impl Into<Box<dyn Cause + Send + Sync>>) -> Error {
+    Error::input(format!("inspect {}", path.display()), cause)
 }
 
 /// Looks at an image wherever it is.

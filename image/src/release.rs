@@ -22,6 +22,25 @@ pub const TREE: &str = "root.tree";
 /// The signed statement about both.
 pub const SEAL: &str = "seal";
 
+/// The directory of a release that is named by itself or by one of its files.
+///
+/// # Errors
+/// A file of another name stands beside a release at most; it is no part of it.
+pub fn directory_of(path: &Path) -> Result<&Path> {
+    let metadata = fs::metadata(path).attempt(|| format!("open {}", path.display()))?;
+    let is_part = [IMAGE, TREE, SEAL].iter().any(|name| path.ends_with(name));
+    match path.parent() {
+        _ if metadata.is_dir() => Ok(path),
+        Some(parent) if is_part && parent.as_os_str().is_empty() => Ok(Path::new(".")),
+        Some(parent) if is_part => Ok(parent),
+        _ => {
+            let cause =
+                format!("expected a release's directory, or {IMAGE}, {TREE} or {SEAL} in it");
+            Err(Error::input(format!("use {} as a release", path.display()), cause))
+        }
+    }
+}
+
 /// Blocks that a thread makes, writes and hashes at a time: 256 KiB stay in a core's own cache.
 const RUN: usize = 64;
 

@@ -40,7 +40,7 @@ pub use key::{KeyId, PublicKey, SigningKey};
 pub use key_set::KeySet;
 pub use percent::Percent;
 pub use salt::Salt;
-pub use seal::{Seal, peek, seal_digest};
+pub use seal::{Seal, peek, seal_digest, signers};
 pub use uuid::Uuid;
 pub use verified::{Expect, Refusal, Unverified, Verified};
 pub use version::Version;

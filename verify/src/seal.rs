@@ -91,6 +91,12 @@ pub fn peek(bytes: &[u8]) -> Result<Seal, Refusal> {
     Envelope::parse(bytes)?.statement()
 }
 
+/// The keys that a seal file says have signed it, **without verifying anything**.
+pub fn signers(bytes: &[u8]) -> Result<Vec<KeyId>, Refusal> {
+    let envelope = Envelope::parse(bytes)?;
+    Ok(envelope.signatures.into_iter().map(|(signer, _)| signer).collect())
+}
+
 /// What a machine remembers of a seal that turned out bad: the SHA-256 of the whole file.
 ///
 /// It names the file, not the statement: who passes a seal on can add a signature of his own, which

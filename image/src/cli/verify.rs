@@ -2,12 +2,17 @@
 
 use super::output::say;
 use super::progress::Quiet;
-use pintle_image::{keygen, verify};
+use pintle_image::{keygen, release, verify};
 use pintle_verify::{Architecture, Expect, ImageId, Seal};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Prove seal, hash tree and every block of an image.
+///
+/// Checks that trusted keys have signed the seal, that the hash tree is the one that the seal names,
+/// and that each block of the image is the one that the tree names. Succeeds only if all is as it was
+/// signed.
 #[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The release: a directory with root.img, root.tree and seal, or one of these files.
     #[arg(value_name = "DIR|FILE")]
@@ -41,12 +46,17 @@ pub(crate) struct Args {
     quiet: Quiet,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  pintle verify release --keys vendor.pub
+  pintle verify release --keys keys/ --threshold 2 --image-id org.example.kiosk";
+
 /// Does what `args` say.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let keys = keygen::read_key_set(&args.keys, args.threshold)?;
     let expect =
         Expect { image_id: args.image_id.clone(), architecture: args.arch, floor: args.floor };
-    let directory = directory_of(&args.release);
+    let directory = release::directory_of(&args.release)?;
     let progress = args.quiet.progress();
     let seal = verify::verify(directory, &keys, &expect, &progress)?;
     drop(progress);
@@ -60,14 +70,5 @@ fn report(args: &Args, seal: &Seal) -> anyhow::Result<()> {
             "verified: {} {} (sequence {}, {}), root hash {}",
             seal.image_id, seal.version, seal.sequence, seal.architecture, seal.root_hash
         )),
-    }
-}
-
-/// A file of a release stands for the whole.
-fn directory_of(release: &Path) -> &Path {
-    match release.parent() {
-        Some(parent) if !release.is_dir() && parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) if !release.is_dir() => parent,
-        _ => release,
     }
 }

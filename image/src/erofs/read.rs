@@ -21,6 +21,7 @@ use super::format::{
     self, BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, CompactInode, DataLayout, ExtendedInode, FileType,
     INCOMPAT_CHUNKED, MAGIC, SLOT, SUPER_OFFSET, Superblock,
 };
+use std::io;
 use zerocopy::little_endian::U16;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -79,7 +80,7 @@ impl<S: ReadAt> Image<S> {
     /// Checks the superblock, its checksum, and that the image is all there.
     pub fn open(source: S) -> Result<Self, Error> {
         let mut block = [0; BLOCK as usize];
-        read(&source, SUPER_OFFSET, &mut block[SUPER_OFFSET as usize..])?;
+        read_superblock(&source, &mut block[SUPER_OFFSET as usize..])?;
         let superblock = parse_superblock(&mut block[SUPER_OFFSET as usize..])?;
         let length = u64::from(superblock.blocks.get()) * BLOCK;
         let held = source.length().map_err(|source| Error::Io { offset: 0, source })?;
@@ -203,6 +204,14 @@ impl<S: ReadAt> Image<S> {
 
 fn read(source: &impl ReadAt, offset: u64, buffer: &mut [u8]) -> Result<(), Error> {
     source.read_all_at(buffer, offset).map_err(|source| Error::Io { offset, source })
+}
+
+/// Bytes that end before it are no image either.
+fn read_superblock(source: &impl ReadAt, buffer: &mut [u8]) -> Result<(), Error> {
+    source.read_all_at(buffer, SUPER_OFFSET).map_err(|source| match source.kind() {
+        io::ErrorKind::UnexpectedEof => Error::NotErofs,
+        _ => Error::Io { offset: SUPER_OFFSET, source },
+    })
 }
 
 fn parse_superblock(bytes: &mut [u8]) -> Result<Superblock, Error> {

@@ -19,6 +19,7 @@ impl Display for SealReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let seal = &self.statement;
         writeln!(f, "seal {} (NOT VERIFIED)", self.digest)?;
+        self.signers.iter().try_for_each(|signer| line(f, "signed by", signer))?;
         line(f, "image id", &seal.image_id)?;
         line(f, "version", &seal.version)?;
         line(f, "architecture", &seal.architecture)?;

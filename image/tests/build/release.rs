@@ -61,3 +61,41 @@ fn terms_and_times_are_in_the_seal() {
     assert_eq!(seal["best_before"], 1_893_456_000);
     assert_eq!((&seal["rollout"], &seal["floor"]), (&5.into(), &3.into()));
 }
+
+#[test]
+fn a_file_beside_a_release_does_not_stand_for_it() {
+    let workshop = Workshop::of_a_machine();
+    workshop.pintle("build dir:rootfs --key ours.key -o out").said();
+    std::fs::write(workshop.path("out/other.img"), "anything").unwrap();
+    let complaint = workshop.pintle("verify out/other.img --keys ours.pub").complained();
+    assert!(complaint.contains("expected a release's directory, or root.img"), "{complaint}");
+    let complaint = workshop.pintle("verify gone/root.img --keys ours.pub").complained();
+    assert!(complaint.contains("cannot open gone/root.img"), "{complaint}");
+}
+
+#[test]
+fn a_seal_is_shown_with_its_signers() {
+    let workshop = Workshop::of_a_machine();
+    let vendor = workshop.pintle("keygen -o vendor --json").json();
+    workshop.pintle("build dir:rootfs --key vendor.key -o out").said();
+    let shown = workshop.pintle("inspect out/seal --json").json();
+    assert_eq!(shown["seal"]["signers"], serde_json::json!([vendor["id"]]));
+    let text = workshop.pintle("inspect out/seal").said();
+    assert!(
+        text.contains(&format!("signed by     {}\n", vendor["id"].as_str().unwrap())),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_neither_image_nor_seal_is_called_so() {
+    let workshop = Workshop::of_a_machine();
+    workshop.pintle("build dir:rootfs --key ours.key -o out").said();
+    for file in ["out/root.tree", "ours.pub", "/dev/null"] {
+        let complaint = workshop.pintle(&format!("inspect {file}")).complained();
+        let said =
+            format!("cannot inspect {file}: it is no image (no EROFS superblock at byte 1024)");
+        assert!(complaint.contains(&said), "{complaint}");
+        assert!(complaint.contains("and no seal (seal "), "{complaint}");
+    }
+}

@@ -15,6 +15,12 @@ use crate::{Error, Result};
 const PRIVATE: &str = "key";
 /// What follows it in that of the public half; a directory of keys is its files of this kind.
 const PUBLIC: &str = "pub";
+/// How PEM begins where openssl was told to encrypt it.
+const ENCRYPTED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
+const PRIVATE_WANTED: &str = "a private Ed25519 key in PEM, as pintle keygen or openssl genpkey \
+                              -algorithm ed25519 makes it";
+const PUBLIC_WANTED: &str = "a public Ed25519 key in PEM, as pintle keygen or openssl pkey -pubout \
+                             makes it";
 /// No key in PEM comes near it, with all the text that tools write before one.
 const MAX_FILE: u64 = 64 << 10;
 
@@ -39,22 +45,29 @@ pub fn generate(name: &Path) -> Result<KeyPair> {
         public: with_suffix(name, PUBLIC),
     };
     let (private_pem, public_pem) = (key.to_pem(), key.public().to_pem());
-    create(&pair.private, 0o600, &private_pem.map_err(|e| bad_key(&pair.private, e))?)?;
-    create(&pair.public, 0o644, &public_pem.map_err(|e| bad_key(&pair.public, e))?)
+    create(&pair.private, 0o600, &private_pem.map_err(|e| unwritten(&pair.private, e))?)?;
+    create(&pair.public, 0o644, &public_pem.map_err(|e| unwritten(&pair.public, e))?)
         .inspect_err(|_| discard(&pair.private))?;
     Ok(pair)
 }
 
 /// Reads a private key, as `generate` or `openssl genpkey -algorithm ed25519` made it.
 pub fn read_signing_key(file: &Path) -> Result<SigningKey> {
-    SigningKey::from_pem(&read(file)?).map_err(|e| bad_key(file, e))
+    let pem = read(file)?;
+    if pem.contains(ENCRYPTED) {
+        let name = file.display();
+        let cause = format!("it is encrypted; decrypt it: openssl pkey -in {name} -out FILE");
+        return Err(Error::input(format!("use key {name}"), cause));
+    }
+    SigningKey::from_pem(&pem).map_err(|cause| unusable(file, cause, PRIVATE_WANTED))
 }
 
 /// Reads a machine's keys. Each path is a public key, or a directory of which all `*.pub` are read.
 pub fn read_key_set(paths: &[PathBuf], threshold: u8) -> Result<KeySet> {
     let mut keys = Vec::new();
     for file in public_key_files(paths)? {
-        keys.push(PublicKey::from_pem(&read(&file)?).map_err(|e| bad_key(&file, e))?);
+        let key = PublicKey::from_pem(&read(&file)?);
+        keys.push(key.map_err(|cause| unusable(&file, cause, PUBLIC_WANTED))?);
     }
     KeySet::new(keys, threshold).map_err(|e| Error::input("use these keys", e))
 }
@@ -85,10 +98,13 @@ fn public_keys_in(directory: &Path) -> Result<Vec<PathBuf>> {
 
 fn read(file: &Path) -> Result<String> {
     let action = || format!("read key {}", file.display());
-    let mut pem = String::new();
+    let mut bytes = Vec::new();
     let opened = File::open(file).attempt(action)?;
-    opened.take(MAX_FILE).read_to_string(&mut pem).attempt(action)?;
-    Ok(pem)
+    opened.take(MAX_FILE).read_to_end(&mut bytes).attempt(action)?;
+    String::from_utf8(bytes).map_err(|_| {
+        let cause = "it is no text, and PEM is; of DER, openssl pkey -inform DER makes PEM";
+        Error::input(action(), cause)
+    })
 }
 
 fn random_seed() -> Result<[u8; 32]> {
@@ -101,8 +117,15 @@ fn random_seed() -> Result<[u8; 32]> {
 
 fn create(file: &Path, mode: u32, pem: &str) -> Result<()> {
     let action = || format!("create {}", file.display());
-    let mut created =
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(file).attempt(action)?;
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(file);
+    let mut created = match opened {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let cause =
+                "a file is there, and what it holds cannot be made again; give another name";
+            return Err(Error::input(action(), cause));
+        }
+        opened => opened.attempt(action)?,
+    };
     let written = created.write_all(pem.as_bytes()).and_then(|()| created.sync_all());
     written.attempt(action).inspect_err(|_| discard(file))
 }
@@ -119,8 +142,19 @@ fn with_suffix(name: &Path, suffix: &str) -> PathBuf {
     file.into()
 }
 
-fn bad_key(file: &Path, cause: pintle_verify::Error) -> Error {
-    Error::input(format!("use key {}", file.display()), cause)
+/// What is no key of that kind at all; whoever handed it in may have taken the wrong file.
+fn unusable(file: &Path, cause: pintle_verify::Error, wanted: &str) -> Error {
+    let action = format!("use key {}", file.display());
+    match cause {
+        pintle_verify::Error::Pem { .. } => {
+            Error::input(action, format!("{cause}; expected {wanted}"))
+        }
+        cause => Error::input(action, cause),
+    }
+}
+
+fn unwritten(file: &Path, cause: pintle_verify::Error) -> Error {
+    Error::input(format!("create {}", file.display()), cause)
 }
 
 fn as_text<S: serde::Serializer>(
@@ -219,11 +253,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_private_key_is_refused_with_a_way_out() {
+        let home = tempfile::tempdir().unwrap();
+        generate(&home.path().join("k")).unwrap();
+        openssl_ok(home.path(), "genpkey -algorithm x25519 -out other.key");
+        openssl_ok(home.path(), "pkey -in k.key -aes256 -passout pass:x -out locked.key");
+        openssl_ok(home.path(), "pkey -in k.key -outform DER -out der.key");
+        for (name, way_out) in [
+            ("k.pub", "expected a private Ed25519 key in PEM"),
+            ("other.key", "openssl genpkey -algorithm ed25519 makes it"),
+            ("locked.key", "it is encrypted; decrypt it: openssl pkey -in "),
+            ("der.key", "openssl pkey -inform DER makes PEM"),
+        ] {
+            let refused = read_signing_key(&home.path().join(name)).unwrap_err().to_string();
+            assert!(refused.contains(name) && refused.contains(way_out), "{refused}");
+        }
+    }
+
+    #[test]
     fn what_is_no_public_key_is_refused_by_name() {
         let home = tempfile::tempdir().unwrap();
         let pair = generate(&home.path().join("k")).unwrap();
         let refused = read_key_set(&[pair.private], 1).unwrap_err().to_string();
-        assert!(refused.contains("k.key"), "{refused}");
+        assert!(refused.contains("k.key") && refused.contains("; expected a public Ed25519 key"));
         let empty = tempfile::tempdir().unwrap();
         assert!(read_key_set(&[empty.path().to_owned()], 1).is_err());
     }

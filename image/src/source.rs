@@ -118,6 +118,7 @@ impl FromStr for Source {
             ("docker-archive" | "dir", Some(_)) => {
                 Err(wrong("only oci: and oci-archive: take a tag"))
             }
+            ("docker", _) => Err(wrong(FETCH_FIRST)),
             _ => Err(wrong(EXPECTED)),
         }
     }
@@ -125,6 +126,9 @@ impl FromStr for Source {
 
 const EXPECTED: &str =
     "expected oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE or dir:PATH";
+
+const FETCH_FIRST: &str =
+    "a registry is not read; fetch the image first: skopeo copy docker://NAME oci:DIR:TAG";
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,6 +159,12 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn for_an_image_of_a_registry_the_way_is_told() {
+        let refusal = "docker://debian:12".parse::<Source>().unwrap_err().to_string();
+        assert!(refusal.ends_with("fetch the image first: skopeo copy docker://NAME oci:DIR:TAG"));
     }
 
     #[test]

@@ -35,6 +35,17 @@ impl Archive {
         Ok(Self { path: path.to_owned(), file: whole.file, members })
     }
 
+    /// Refuses an archive of the `other` kind, which has its `mark` and not `ours`.
+    pub(super) fn check_kind(&self, ours: &str, mark: &str, other: &str) -> Result<()> {
+        let has = |name| self.members.resolve(name).is_ok();
+        if has(ours) || !has(mark) {
+            return Ok(());
+        }
+        let file = self.path.display();
+        let cause = format!("it has {mark}, but no {ours}; call it {other}:{file}");
+        Err(Error::input(format!("read archive {file}"), cause))
+    }
+
     /// Where a member's bytes are.
     pub(super) fn member(&self, name: &str) -> Result<Blob> {
         let wrong =

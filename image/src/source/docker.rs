@@ -10,17 +10,19 @@ use pintle_verify::Digest;
 
 use super::archive::Archive;
 use super::document::{self, Config, Saved};
-use super::oci::{assemble, check_layer_count, read_whole};
+use super::oci::{LAYOUT, assemble, check_layer_count, read_whole};
 use super::{Image, Options};
 use crate::error::{Attempt, Error, Result};
 use crate::layer::{Blob, Compression, Layer};
 use crate::spool::Spool;
 
-const MANIFEST: &str = "manifest.json";
+/// What every such archive has.
+pub(super) const MANIFEST: &str = "manifest.json";
 
 /// Reads the archive's one image.
 pub(super) fn read(file: &Path, spool: &Spool, options: &Options<'_>) -> Result<Image> {
     let archive = Archive::open(file)?;
+    archive.check_kind(MANIFEST, LAYOUT, "oci-archive")?;
     let saved = only_image(&read_whole(&archive.member(MANIFEST)?, MANIFEST)?)?;
     let config = read_config(&archive, &saved.config)?;
     check_layer_count(saved.layers.len(), config.diff_ids.len())?;

@@ -11,10 +11,13 @@ use pintle_verify::Digest;
 use super::archive::Archive;
 use super::document::{self, Config, DOCUMENT_MAX, DocumentFault};
 use super::select::{Documents, Platform, choose};
-use super::{Image, Options};
+use super::{Image, Options, docker};
 use crate::error::{Attempt, Error, Result};
 use crate::layer::{self, Blob, Layer};
 use crate::spool::Spool;
+
+/// What makes a directory a layout.
+pub(super) const LAYOUT: &str = "oci-layout";
 
 /// Documents that are looked at to find the image: with limits on each index, this is one on all of
 /// them.
@@ -37,7 +40,9 @@ pub(super) fn read_archive(
     spool: &Spool,
     options: &Options<'_>,
 ) -> Result<Image> {
-    Layout::new(Files::Archive(Archive::open(file)?)).read(tag, spool, options)
+    let archive = Archive::open(file)?;
+    archive.check_kind(LAYOUT, docker::MANIFEST, "docker-archive")?;
+    Layout::new(Files::Archive(archive)).read(tag, spool, options)
 }
 
 /// Merges the layers that `config` and `blobs` agree on.
@@ -99,8 +104,7 @@ impl Layout {
 
     /// `index.json` is what the layout's owner vouches for: nothing states its digest.
     fn top(&self) -> Result<ImageIndex> {
-        let marker = self.files.open("oci-layout")?;
-        read_whole(&marker, "oci-layout")?;
+        read_whole(&self.files.open(LAYOUT)?, LAYOUT)?;
         let bytes = read_whole(&self.files.open("index.json")?, "index.json")?;
         document::index(&bytes).map_err(|cause| Error::input("read index.json", cause))
     }

@@ -332,6 +332,19 @@ fn archives_that_are_compressed_or_cut_or_none() {
     assert!(refusal().ends_with("no such file"));
 }
 
+#[test]
+fn an_archive_by_the_wrong_name_is_told_its_right_one() {
+    let layout = simple();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("image.tar");
+    shell(layout.path(), &format!("tar -cf {} *", file.display()));
+    let refusal = load(&Source::DockerArchive { file: file.clone() }).err().unwrap();
+    assert!(refusal.ends_with(&format!("call it oci-archive:{}", file.display())), "{refusal}");
+    fs::write(&file, tar([Member::file("manifest.json", "[]")])).unwrap();
+    let refusal = load(&Source::OciArchive { file: file.clone(), tag: None }).err().unwrap();
+    assert!(refusal.ends_with(&format!("call it docker-archive:{}", file.display())), "{refusal}");
+}
+
 fn docker_archive(members: Vec<Member>) -> (tempfile::TempDir, Source) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("image.tar");

@@ -54,7 +54,8 @@ fn read_text(tree: &Tree, spool: &Spool, name: &[u8]) -> Result<(String, String)
 
 fn refuse(mistakes: Vec<Diagnostic>) -> Error {
     let lines: String = mistakes.iter().map(|mistake| format!("\n{mistake}")).collect();
-    Error::input(ACTION, format!("{} mistakes{lines}", mistakes.len()))
+    let noun = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
+    Error::input(ACTION, format!("{} {noun}{lines}", mistakes.len()))
 }
 
 /// The image as the configuration's paths and names see it.

@@ -37,12 +37,16 @@ pub(super) fn machine(bytes: &[u8]) -> Option<u16> {
 }
 
 fn check(bytes: &[u8]) -> std::result::Result<(), String> {
-    let elf = ElfBytes::<AnyEndian>::minimal_parse(bytes).map_err(|cause| cause.to_string())?;
+    let elf = ElfBytes::<AnyEndian>::minimal_parse(bytes)
+        .map_err(|cause| format!("it is no whole ELF file: {cause}"))?;
     if !matches!(elf.ehdr.e_type, ET_EXEC | ET_DYN) {
         return Err("it is an ELF file, but not a program".to_owned());
     }
     match elf.segments().into_iter().flatten().any(|segment| segment.p_type == PT_INTERP) {
-        true => Err("it is linked dynamically, and the initramfs has no libraries".to_owned()),
+        true => {
+            Err("it is linked dynamically, and the initramfs has no libraries; link it statically"
+                .to_owned())
+        }
         false => Ok(()),
     }
 }
@@ -68,7 +72,8 @@ mod tests {
     fn what_is_no_program_is_refused() {
         let module = crate::kmod::tests::module(&[]);
         assert!(refusal(module).contains("not a program"));
-        assert!(refusal(b"#!/bin/sh\n".to_vec()).starts_with("cannot use program init: "));
-        assert!(refusal(Vec::new()).starts_with("cannot use program init: "));
+        let no_elf = "cannot use program init: it is no whole ELF file: ";
+        assert!(refusal(b"#!/bin/sh\n".to_vec()).starts_with(no_elf));
+        assert!(refusal(Vec::new()).starts_with(no_elf));
     }
 }

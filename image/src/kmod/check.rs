@@ -124,7 +124,8 @@ fn check_kernel(release: &str, kernels: &[String]) -> Result<()> {
     match kernels.is_empty() || kernels.iter().any(|kernel| kernel == release) {
         true => Ok(()),
         false => Err(refuse(format!(
-            "those in lib/modules/{release} fit no kernel in it, which has {}",
+            "those in lib/modules/{release} fit no kernel in it, which has {}; install the modules \
+             of that kernel, or remove one of the two",
             kernels.join(", ")
         ))),
     }
@@ -170,7 +171,7 @@ mod tests {
         assert_eq!(
             verdict(&[modules, ("boot/vmlinuz-6.1.0", &other)]).unwrap_err(),
             "cannot use the image's kernel modules: those in lib/modules/6.1.0 fit no kernel in it, \
-             which has 6.2.0"
+             which has 6.2.0; install the modules of that kernel, or remove one of the two"
         );
         assert!(verdict(&[modules, ("usr/lib/modules/6.2.0/vmlinuz", &other)]).is_err());
     }

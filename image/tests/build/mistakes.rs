@@ -44,7 +44,8 @@ fn a_failed_build_leaves_the_release_before_it() {
     let before =
         ["root.img", "root.tree", "seal"].map(|name| workshop.read(&format!("out/{name}")));
     workshop.file("usr/lib/pintle/hello.toml", 0o644, "[");
-    workshop.pintle(BUILD).complained();
+    let complaint = workshop.pintle(BUILD).complained();
+    assert!(complaint.contains(": 1 mistake\n/usr/lib/pintle/hello.toml:1:"), "{complaint}");
     let after = ["root.img", "root.tree", "seal"].map(|name| workshop.read(&format!("out/{name}")));
     assert!(before == after);
     assert_eq!(workshop.names("out").len(), 3);

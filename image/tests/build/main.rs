@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod keys;
 mod mistakes;
 mod release;
 mod workshop;

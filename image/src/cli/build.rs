@@ -10,7 +10,14 @@ use pintle_verify::{Architecture, ImageId, Percent, SigningKey, Version};
 use std::path::PathBuf;
 
 /// Make root.img, root.tree and seal from a container image.
+///
+/// The layers are merged by the rules of the OCI image specification, in memory: nothing is unpacked
+/// to disk, and no root is needed. Kernel modules in the image must fit a kernel in it.
+///
+/// The services in /usr/lib/pintle/*.toml are checked and compiled into system.bin beside them; a
+/// mistake there is told with its file, line and column, and nothing is built.
 #[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The container image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE or dir:PATH.
     source: Source,
@@ -68,6 +75,15 @@ pub(crate) struct Args {
     #[command(flatten)]
     quiet: Quiet,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  pintle build oci:my-image:latest --key vendor.key -o release
+  podman save my-image -o my-image.tar
+  pintle build docker-archive:my-image.tar --key vendor.key -o release
+  skopeo copy docker://debian:12 oci:debian:12
+  pintle build oci:debian:12 --key vendor.key -o release --no-system \\
+      --image-id debian --image-version 12";
 
 /// Does what `args` say.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

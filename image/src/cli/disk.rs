@@ -8,7 +8,11 @@ use pintle_config::{Bytes, Value};
 use pintle_image::disk::{self, Entry, FsVerity, Partitions, Recipe, State};
 
 /// Make the disk that a machine keeps its state on, with releases installed. Needs no root.
+///
+/// It holds an ext4 file system with the releases as entries in images/, where machines look for
+/// them. pintle build must have made the releases; verify them first.
 #[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The disk image to write.
     #[arg(short, long, value_name = "FILE")]
@@ -39,6 +43,11 @@ pub(crate) struct Args {
     #[arg(long)]
     fs_verity: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  pintle disk --release release --size 1GiB -o state.img
+  pintle disk --release old --trial new --size 4GiB --gpt -o disk.img";
 
 /// Does what `args` say.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

@@ -13,7 +13,12 @@ use pintle_image::kmod::{Catalogue, Plan};
 use super::output;
 
 /// Make an initramfs: pintle-init, keys, boot configuration and kernel modules.
+///
+/// Of the kernel's modules it takes those that the boot configuration needs, and whatever these
+/// depend on, out of a Debian package or a directory; depmod need not have run. The result depends on
+/// nothing else of this host.
 #[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The initramfs to write.
     #[arg(short, long, value_name = "FILE")]
@@ -57,6 +62,14 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  echo 'image-id = \"org.example.kiosk\"' > boot.toml
+  pintle initrd --init pintle-init --config boot.toml --keys vendor.pub \\
+      --kernel linux-image-6.12.deb -o initrd.img
+  pintle initrd --init pintle-init --config boot.toml --set lock=unlocked --keys keys/ \\
+      --kernel /lib/modules/6.12.0-amd64 --module nvme -o initrd.img";
 
 /// Does what `args` say.
 pub(crate) fn run(args: &Args) -> Result<()> {

@@ -5,7 +5,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Show what a seal says and an image holds. Proves nothing: see verify.
+///
+/// What a seal says is shown as it stands, whoever signed it; `pintle verify` tells whether to believe
+/// it. An image is listed file by file.
 #[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A release's directory, an image, or a seal.
     #[arg(value_name = "DIR|FILE")]
@@ -15,6 +19,12 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  pintle inspect release/seal
+  pintle inspect release
+  pintle inspect --json release | jq -r '.image.files[].path'";
 
 /// Does what `args` say.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

@@ -6,7 +6,12 @@ use std::path::PathBuf;
 use pintle_image::keygen;
 
 /// Make an Ed25519 key pair, in PEM as openssl reads and writes it.
+///
+/// The private half signs releases and must not leave the builder; only its owner may read the file.
+/// The public half goes into each machine's initramfs. Keys that openssl made do as well. Existing
+/// files are never overwritten.
 #[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The files' name without an end: NAME.key (private) and NAME.pub are written.
     #[arg(short, long, value_name = "NAME")]
@@ -16,6 +21,12 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  pintle keygen -o vendor
+  openssl genpkey -algorithm ed25519 -out vendor.key
+  openssl pkey -in vendor.key -pubout -out vendor.pub";
 
 /// Does what `args` say.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

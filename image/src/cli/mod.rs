@@ -27,12 +27,31 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 /// Turns container images into signed, read-only images that machines boot.
+///
+/// A machine's first release takes six commands, in this order: keygen, build, verify, initrd, kernel
+/// and disk. None of them needs root, and equal input gives equal bytes wherever it is built.
 #[derive(Parser)]
-#[command(name = "pintle", version, about, arg_required_else_help = true)]
+#[command(
+    name = "pintle",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_long_help = EXAMPLES
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  pintle keygen -o vendor
+  pintle build oci:my-image:latest --key vendor.key -o release
+  pintle verify release --keys vendor.pub
+  pintle initrd --init pintle-init --config boot.toml --keys vendor.pub \\
+      --kernel linux-image-6.12.deb -o initrd.img
+  pintle kernel linux-image-6.12.deb -o vmlinuz
+  pintle disk --release release --size 1GiB -o state.img";
 
 #[derive(Subcommand)]
 enum Command {
@@ -53,5 +72,47 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_explains_itself_and_gives_examples() {
+        for command in Cli::command().get_subcommands().chain([&Cli::command()]) {
+            let (about, long) = (command.get_about(), command.get_long_about());
+            assert!(long.is_some() && long != about, "{}", command.get_name());
+            let examples = command.get_after_long_help().map(ToString::to_string);
+            assert!(
+                !commands_in(&examples.unwrap_or_default()).is_empty(),
+                "{}",
+                command.get_name()
+            );
+        }
+    }
+
+    #[test]
+    fn the_examples_are_understood_here_and_in_the_readme() {
+        let helps = Cli::command().get_subcommands().map(help).collect::<Vec<_>>();
+        for text in helps.into_iter().chain([EXAMPLES.to_owned(), scripts_of_the_readme()]) {
+            assert!(!commands_in(&text).is_empty(), "{text}");
+            for command in commands_in(&text) {
+                let parsed = Cli::try_parse_from(shlex::split(&command).unwrap());
+                assert!(parsed.is_ok(), "{command}: {}", parsed.err().unwrap());
+            }
+        }
+    }
+
+    fn help(command: &clap::Command) -> String {
+        command.get_after_long_help().map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn scripts_of_the_readme() -> String {
+        let fenced = include_str!("../../../README.md").split("```sh\n").skip(1);
+        fenced.filter_map(|text| text.split("```").next()).collect()
+    }
+
+    /// The lines that run pintle, put together where they go on, without a comment or a pipe.
+    fn commands_in(text: &str) -> Vec<String> {
+        let text = text.replace("\\\n", " ");
+        let lines = text.lines().map(str::trim).filter(|line| line.starts_with("pintle "));
+        lines.map(|line| line.split(['|', '#']).next().unwrap_or_default().to_owned()).collect()
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use anyhow::{Context, Result, bail};
 
 /// Debian packages that the rig runs, and what for.
-const NEEDS: [(&str, &str); 16] = [
+const NEEDS: [(&str, &str); 17] = [
     ("qemu-system-x86", "boots the machines"),
     ("busybox-static", "is the user space of the small image"),
     ("mmdebstrap", "makes the Debian image's root file system"),
@@ -17,6 +17,7 @@ const NEEDS: [(&str, &str); 16] = [
     ("fsverity", "checks fs-verity digests independently of pintle"),
     ("e2fsprogs", "makes state partitions and checks them after shutdown"),
     ("fdisk", "checks partition tables independently of pintle"),
+    ("mandoc", "checks the manual pages"),
     ("openssl", "makes and checks keys and signatures independently of pintle"),
     ("e2fsck-static", "repairs a state partition from the initramfs"),
     ("kmod", "says what modules depend on, independently of pintle"),

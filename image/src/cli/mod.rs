@@ -6,6 +6,8 @@ mod initrd;
 mod inspect;
 mod kernel;
 mod keygen;
+#[cfg(test)]
+mod manual;
 mod moment;
 mod output;
 mod progress;

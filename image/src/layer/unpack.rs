@@ -87,7 +87,7 @@ impl Work<'_> {
             let changes = self.take_apart(layer, chunks);
             // What is wrong with the blob explains what is wrong with the tar in it.
             match reading.join() {
-                Ok(read) => read.map_err(Located::whole).and(changes),
+                Ok(read) => read.map_err(|fault| located(fault, &changes)).and(changes),
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         })
@@ -98,6 +98,17 @@ impl Work<'_> {
         let found = chunks.finish().map_err(Located::whole)?;
         check("the uncompressed layer", layer.diff_id, found).map_err(Located::whole)?;
         Ok(changes)
+    }
+}
+
+/// Where the tar broke off when there were no more bytes. A wrong digest is wrong with all of it.
+fn located(fault: Fault, changes: &Result<Changes, Located>) -> Located {
+    match (&fault, changes) {
+        (Fault::Digest(_), _) => Located::whole(fault),
+        (_, Err(Located { at, entry, fault: Fault::Truncated(_) })) => {
+            Located { at: *at, entry: entry.clone(), fault }
+        }
+        _ => Located::whole(fault),
     }
 }
 

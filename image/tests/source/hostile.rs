@@ -505,7 +505,9 @@ fn a_few_deep_paths_that_imply_millions_of_directories() {
     let members = (0..100).map(|i| file("x").pax("path", format!("{i}/{}x", "d/".repeat(2000))));
     let refusal =
         merged_within(&[tar(members)], Limits { entries: 50_000, ..limits() }).unwrap_err();
-    assert!(refusal.ends_with("more than 50000 files"), "{refusal}");
+    // An entry has a header for each of its halves, and eight blocks of PAX records.
+    let said = format!("): at byte {}, entry 24/d/d/", 24 * 10 * 512);
+    assert!(refusal.contains(&said) && refusal.ends_with("more than 50000 files"), "{refusal}");
 }
 
 #[test]
@@ -550,7 +552,8 @@ fn bombs() {
         let layer = compressed(compression, &bytes, Digest::of(&zeros));
         assert!(merge_layers(std::slice::from_ref(&layer), limits()).is_ok());
         let refusal = merge_layers(&[layer], small).unwrap_err();
-        assert!(refusal.ends_with("): more than 16777216 bytes unpacked"), "{refusal}");
+        let said = "): at byte 0, entry z: more than 16777216 bytes unpacked";
+        assert!(refusal.ends_with(said), "{refusal}");
     }
 }
 
@@ -563,7 +566,24 @@ fn a_bomb_within_the_limit_of_bytes() {
     (0..1100).for_each(|_| encoder.write_all(&[0; 1 << 20]).unwrap());
     let layer = compressed(Compression::Zstd, &encoder.finish().unwrap(), Digest::of(b""));
     let refusal = merge_layers(&[layer], limits()).unwrap_err();
-    assert!(refusal.ends_with("): unpacks to more than 256 times its size"), "{refusal}");
+    let said = "): at byte 0, entry z: unpacks to more than 256 times its size";
+    assert!(refusal.ends_with(said), "{refusal}");
+}
+
+#[test]
+fn compressed_data_that_breaks_off_inside_an_entry() {
+    let noise: Vec<u8> = (0..3_000_000_u32).map(|i| (i.wrapping_mul(i) >> 11) as u8).collect();
+    let bytes = tar([Member::file("first", "x"), Member::file("second", &noise)]);
+    for (compression, packed) in [
+        (Compression::Gzip, gzip(&bytes)),
+        (Compression::Zstd, zstd::bulk::compress(&bytes, 1).unwrap()),
+    ] {
+        let cut = &packed[..packed.len() - packed.len() / 4];
+        let refusal = merge_layers(&[compressed(compression, cut, Digest::of(&bytes))], limits());
+        let refusal = refusal.unwrap_err();
+        assert!(refusal.contains("): at byte 1024, entry second: "), "{refusal}");
+        assert!(!refusal.contains("the bytes end inside an entry's data"), "{refusal}");
+    }
 }
 
 #[test]

@@ -116,6 +116,25 @@ pub(crate) fn layers_are_merged_or_refused(layers: &[&[u8]]) -> usize {
     tree.files()
 }
 
+/// What a compressed layer of [`compressed_layers_are_what_they_are_called`] must hold.
+pub(crate) fn what_is_compressed() -> Vec<u8> {
+    tar([Member::directory("d"), Member::file("d/f", "content".repeat(100))])
+}
+
+/// Any bytes are refused as a compressed layer, or unpack to the bytes that the layer is named by.
+pub(crate) fn compressed_layers_are_what_they_are_called(bytes: &[u8]) -> usize {
+    let spool = Spool::within(&std::env::temp_dir()).unwrap();
+    let diff_id = Digest::of(&what_is_compressed());
+    let limits = Limits { bytes: 1 << 24, entries: 10_000, metadata: 1 << 20, ratio: 256 };
+    let unpacks = |compression| {
+        let layer = Layer { compression, diff_id, digest: None, ..layer(bytes) };
+        let Ok(tree) = merge(&[layer], &spool, limits, &Silent) else { return 0 };
+        assert_eq!(tree.files(), 3);
+        1
+    };
+    [Compression::Gzip, Compression::Zstd].map(unpacks).iter().sum()
+}
+
 fn layer(bytes: &[u8]) -> Layer {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();

@@ -1,5 +1,7 @@
 //! The invariants over a fixed number of mutations of good input, always the same ones.
 
+use std::io::Write;
+
 use serde_json::json;
 
 use crate::invariants;
@@ -211,4 +213,27 @@ fn layers() {
         let (lower, upper) = bytes.split_at(half.min(bytes.len()));
         invariants::layers_are_merged_or_refused(&[lower, upper])
     });
+}
+
+/// A tenth, because each takes four threads.
+#[test]
+fn compressed_layers() {
+    let tar = invariants::what_is_compressed();
+    let half = tar.len() / 2;
+    let zstd = |bytes: &[u8]| zstd::bulk::compress(bytes, 3).unwrap();
+    // What stands in a skippable frame does no harm.
+    let skippable = [b"\x5a\x2a\x4d\x18\xc8\0\0\0".as_slice(), &[7; 200]].concat();
+    let seeds = [
+        gzip(&tar),
+        [gzip(&tar[..half]), gzip(&tar[half..])].concat(),
+        zstd(&tar),
+        [zstd(&tar[..half]), skippable, zstd(&tar[half..])].concat(),
+    ];
+    run(&seeds, mutate, MUTATIONS / 10, invariants::compressed_layers_are_what_they_are_called);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use invariants::{
-    Verdict, a_locked_machine_stays_locked, bytes_decode_or_are_refused,
-    text_compiles_or_is_explained,
+    Verdict, a_locked_machine_stays_locked, accounts_are_found_or_missed,
+    bytes_decode_or_are_refused, text_compiles_or_is_explained,
 };
 use pintle_config::compile::{self, Unchecked};
 use pintle_config::{AbsolutePath, Line, Module, ModuleName, ModuleTable, Value};
@@ -30,6 +30,12 @@ fn any_bytes_decode_or_are_refused() {
 }
 
 #[test]
+fn any_accounts_are_found_or_missed() {
+    let files = mutations(vec![ACCOUNTS.to_vec()], WORDS_OF_ACCOUNTS);
+    are_of_both_kinds(files.map(|bytes| accounts_are_found_or_missed(&bytes)));
+}
+
+#[test]
 fn no_command_line_unlocks_a_machine() {
     let lines = mutations(vec![LINE.to_vec()], WORDS_OF_CMDLINE);
     are_of_both_kinds(lines.map(|bytes| a_locked_machine_stays_locked(&bytes)));
@@ -44,6 +50,12 @@ fn are_of_both_kinds(verdicts: impl Iterator<Item = Verdict>) {
 
 const LINE: &[u8] = b"quiet pintle.verity=dm pintle.state=\"LABEL=my state\" pintle.watchdog=off \
     pintle.entry=42_1.4.0 pintle.shell=stage1 pintle.recovery=shell pintle.log=debug -- single";
+
+const ACCOUNTS: &[u8] = b"root:x:0:0::/root:/bin/sh\nweb:x:33:33::/var/www:/bin/false\n\n\
+    root:x:0:\nvideo:x:44:web,root\nweb:x:33:\n";
+
+const WORDS_OF_ACCOUNTS: &[&str] =
+    &[":", ",", "\n", "web", "video", "4294967295", "-1", "00", "\0", "ä", "+", "::::::"];
 
 const WORDS_OF_TOML: &[&str] = &[
     "[service.a]\n",

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use pintle_config::cmdline::{self, Complaint};
-use pintle_config::compile::{self, Diagnostic, Unchecked};
+use pintle_config::compile::{self, Access, Diagnostic, Tree, Unchecked};
 use pintle_config::{Boot, Error, Lock, ModuleTable, Overrides, System};
 
 /// What was made of an input.
@@ -40,6 +40,47 @@ pub(crate) fn text_compiles_or_is_explained(text: &str) -> Verdict {
         Err(diagnostics) => are_in(text, &diagnostics),
     }
     verdict
+}
+
+/// Whatever an image's `passwd` and `group` hold (an empty line stands between them), a service's
+/// user is found in them, by a number that is one, or it is explained that there is none. It never
+/// panics.
+pub(crate) fn accounts_are_found_or_missed(files: &[u8]) -> Verdict {
+    let middle = files.windows(2).position(|two| two == b"\n\n").unwrap_or(files.len());
+    let (passwd, group) = files.split_at(middle);
+    let text = "[service.a]\ncommand = [\"/a\"]\nuser = \"web\"\ngroup = \"video\"\n";
+    let system = compile::system(&[("system.toml", text)], &Accounts { passwd, group });
+    let verdict = Verdict::of(&system);
+    match system {
+        Ok(system) => {
+            let user = system.services[0].user.clone().expect("the user is set");
+            assert!(user.uid.get() < u32::MAX && user.gid.get() < u32::MAX);
+            assert_eq!(System::from_bytes(&system.to_bytes().unwrap()), Ok(system));
+        }
+        Err(diagnostics) => are_in(text, &diagnostics),
+    }
+    verdict
+}
+
+/// An image of two files, and every command.
+struct Accounts<'f> {
+    passwd: &'f [u8],
+    group: &'f [u8],
+}
+
+impl Tree for Accounts<'_> {
+    fn access(&self, _path: &str) -> Access {
+        Access::Executable
+    }
+
+    fn read(&self, path: &str, limit: usize) -> Option<Vec<u8>> {
+        let bytes = match path {
+            "/etc/passwd" => self.passwd,
+            "/etc/group" => self.group,
+            _ => return None,
+        };
+        Some(bytes.iter().copied().take(limit).collect())
+    }
 }
 
 /// Any bytes are refused, or are a configuration that can be written and read back. It never

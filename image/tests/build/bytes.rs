@@ -70,3 +70,20 @@ fn layers_do_not_show() {
     assert_eq!(dump("a"), dump("b"));
     assert_same(&workshop, &["a", "b"]);
 }
+
+/// The same as whoever runs this, and as nobody.
+#[test]
+fn nobody_builds_the_same_image_as_root() {
+    let workshop = Workshop::new();
+    workshop.shell(&format!("exec 2>&1; {LAYERS}")).said();
+    build(&workshop, "oci:three:latest", "a");
+    let nobody = "if [ $(id -u) = 0 ]; then
+            chmod -R a+rX .; mkdir b; chown nobody b
+            nobody='setpriv --reuid=nobody --regid=nogroup --clear-groups'
+        fi";
+    workshop
+        .shell(&format!("{nobody}; SOURCE=oci:three:latest OUT=b; ${{nobody:-}} {BUILD}"))
+        .said();
+    assert_same(&workshop, &["a", "b"]);
+    assert!(workshop.read("a/seal") == workshop.read("b/seal"));
+}

@@ -99,3 +99,22 @@ fn what_is_neither_image_nor_seal_is_called_so() {
         assert!(complaint.contains("and no seal (seal "), "{complaint}");
     }
 }
+
+/// script(1) gives the program a terminal.
+#[test]
+fn a_terminal_shows_how_far_it_is_and_is_left_clean() {
+    let workshop = Workshop::of_a_machine();
+    let build = "$PINTLE build dir:rootfs --key ours.key -o out";
+    let on_terminal = |more: &str| {
+        workshop
+            .shell(&format!("script --quiet --return --command \"{build} {more}\" typescript"))
+            .said()
+    };
+    let shown = on_terminal("");
+    for phase in ["reading files", "writing image"] {
+        assert!(shown.contains(phase), "{phase}: {shown:?}");
+    }
+    let last = shown.rsplit("\x1b[2K").next().unwrap_or_default();
+    assert!(last.starts_with("demo 1.0 (sequence "), "{last:?}");
+    assert!(on_terminal("--quiet").starts_with("demo 1.0 (sequence "));
+}

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
+use pintle_config::compile::Diagnostic;
 use pintle_config::{Boot, ModuleName, Value, compile};
 use pintle_image::initrd::{self, Program, Recipe, Summary};
 use pintle_image::keygen;
@@ -104,25 +105,28 @@ fn read_boot(path: &Path, set: &[(String, String)]) -> Result<Boot> {
     let name = path.to_string_lossy();
     let bytes = fs::read(path).with_context(|| format!("cannot read {name}"))?;
     let text = compile::utf8(&name, &bytes).map_err(|mistake| anyhow!("{mistake}"))?;
-    match set {
-        [] => compile_boot(&name, text),
-        _ => compile_boot(&format!("{name} with --set"), &with_settings(text, set)?),
+    match (set, text.parse()) {
+        ([_, ..], Ok(table)) => compile_with(&name, table, set),
+        // What is no TOML is told by where it stands in the file.
+        _ => {
+            compile::boot(&name, text).map_err(|mistakes| refuse(&mistakes, Diagnostic::to_string))
+        }
     }
 }
 
-fn compile_boot(name: &str, text: &str) -> Result<Boot> {
-    compile::boot(name, text).map_err(|mistakes| {
-        let mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
-        anyhow!("cannot use the boot configuration:\n{}", mistakes.join("\n"))
+/// Nobody has seen the text that is compiled here, so its lines are told with their mistakes.
+fn compile_with(name: &str, mut table: toml::Table, set: &[(String, String)]) -> Result<Boot> {
+    table.extend(set.iter().map(|(key, value)| (key.clone(), toml_value(value))));
+    let text = table.to_string();
+    compile::boot(&format!("{name} with --set"), &text).map_err(|mistakes| {
+        let line = |mistake: &Diagnostic| text.lines().nth(mistake.line - 1).unwrap_or_default();
+        refuse(&mistakes, |mistake| format!("{mistake}\n    {}", line(mistake)))
     })
 }
 
-fn with_settings(text: &str, set: &[(String, String)]) -> Result<String> {
-    let mut table: toml::Table = text.parse()?;
-    for (key, value) in set {
-        table.insert(key.clone(), toml_value(value));
-    }
-    Ok(table.to_string())
+fn refuse(mistakes: &[Diagnostic], tell: impl Fn(&Diagnostic) -> String) -> anyhow::Error {
+    let mistakes: Vec<_> = mistakes.iter().map(tell).collect();
+    anyhow!("cannot use the boot configuration:\n{}", mistakes.join("\n"))
 }
 
 /// What `text` means in TOML, else the text itself, so that no quotes are needed around a word.

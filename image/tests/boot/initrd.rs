@@ -162,13 +162,23 @@ fn what_would_not_boot_is_refused_and_nothing_is_written() {
         ("--keys keys --kernel . --module erfos", "did you mean erofs?"),
         ("--keys keys --kernel empty.deb", "empty.deb"),
         ("--keys keys --kernel . --set verity=dm", "cannot find module dm_mod"),
-        ("--keys keys --set tries=10", "expected a whole number from 1 to 9"),
+        ("--keys keys --set tries=10", "expected a whole number from 1 to 9\n    tries = 10\n"),
         ("--keys keys --set lokc=unlocked", "did you mean \"lock\"?"),
         ("--keys keys --e2fsck dynamic", "linked dynamically"),
         ("--keys keys --e2fsck lib/modules/6.1.0-test/kernel/lib/libcrc32c.ko", "not a program"),
     ] {
         let refusal = bench.refusal(more);
         assert!(refusal.contains(cause), "{more}: {refusal}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_boot_configuration_is_told_with_its_place() {
+    let bench = Workbench::new(&MODULES);
+    fs::write(bench.path("boot.toml"), "image-id = \"demo\"\ntries = \n").unwrap();
+    for more in ["--keys keys", "--keys keys --set lock=unlocked"] {
+        let refusal = bench.refusal(more);
+        assert!(refusal.contains("\nboot.toml:2:"), "{more}: {refusal}");
     }
 }
 

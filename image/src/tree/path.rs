@@ -142,8 +142,22 @@ fn check_length(existing: usize, names: &[Box<[u8]>]) -> Result<(), PathError> {
     if length <= PATH_MAX { Ok(()) } else { Err(PathError::TooLong) }
 }
 
-/// A path as text: what is no UTF-8 or not printable is escaped.
+/// A path up to this length, which every single name has, is shown whole.
+const SHOWN_WHOLE: usize = 255;
+
+/// What is shown of each end of a longer one.
+const SHOWN_END: usize = 64;
+
+/// A path as text: what is no UTF-8 or not printable is escaped, the middle of a long one left out.
 pub(crate) fn display(path: &[u8]) -> Cow<'_, str> {
+    if path.len() <= SHOWN_WHOLE {
+        return printable(path);
+    }
+    let (start, end) = (&path[..SHOWN_END], &path[path.len() - SHOWN_END..]);
+    format!("{}…{} ({} bytes)", printable(start), printable(end), path.len()).into()
+}
+
+fn printable(path: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(path) {
         Ok(text) if !text.contains(char::is_control) => Cow::Borrowed(text),
         _ => Cow::Owned(path.escape_ascii().to_string()),
@@ -255,6 +269,16 @@ mod tests {
             tree.insert(parent, name, link).unwrap();
         }
         tree
+    }
+
+    #[test]
+    fn a_path_is_shown_on_one_line_of_a_bearable_length() {
+        assert_eq!(display("etc/größe".as_bytes()), "etc/größe");
+        assert_eq!(display(b"a\x1b\xff"), "a\\x1b\\xff");
+        assert_eq!(display(&[b'n'; 255]).len(), 255);
+        let long = [b"a".as_slice(), &[b'd'; 4000], b"z\n"].concat();
+        let shown = format!("a{}…{}z\\n (4003 bytes)", "d".repeat(63), "d".repeat(62));
+        assert_eq!(display(&long), shown);
     }
 
     #[test]

@@ -54,8 +54,10 @@ fn add_module(module: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The kernel writes `_` where some files have `-`.
 fn find_module(modules: &Path, name: &str) -> Result<PathBuf> {
-    let found = run(program("find").arg(modules).args(["-name", &format!("{name}.ko*")]))?;
+    let pattern = format!("{}.ko*", name.replace(['-', '_'], "[-_]"));
+    let found = run(program("find").arg(modules).args(["-name", &pattern]))?;
     match found.lines().next() {
         Some(path) => Ok(path.into()),
         None => bail!("cannot find the module {name} in {}", modules.display()),

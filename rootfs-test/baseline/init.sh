@@ -19,4 +19,5 @@ mount -t overlay -o nosuid,nodev,lowerdir=/root/etc,upperdir=/run/state/data/etc
 mount -o bind /run/state/data/var /root/var
 for directory in proc sys dev run; do mount -o move /$directory /root/$directory; done
 cd /
-exec switch_root /root PROBE
+cp /rest.sh /root/run
+exec switch_root /root /bin/sh /run/rest.sh

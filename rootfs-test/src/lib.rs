@@ -35,6 +35,8 @@ mod report;
 mod state;
 #[cfg(feature = "harness")]
 mod vm;
+#[cfg(feature = "harness")]
+pub mod yardstick;
 
 #[cfg(feature = "harness")]
 pub use {

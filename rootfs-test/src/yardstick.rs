@@ -87,6 +87,14 @@ impl Ground {
         Ok(Side { name, initrd, last_event: Some("blessed") })
     }
 
+    /// A machine that loads these modules, says how long each took (`baseline/modules.c`), and ends.
+    pub fn module_timer(&self, modules: &[&str], root: &Path) -> Result<Side> {
+        fs::create_dir_all(root)?;
+        fs::write(root.join("params"), self.add_modules(modules, root)?)?;
+        let initrd = self.compiled("modules.c", root)?;
+        Ok(Side { name: "modules", initrd, last_event: None })
+    }
+
     fn in_c(&self, root: &Path) -> Result<PathBuf> {
         self.furnish(root)?;
         self.compiled("init.c", root)

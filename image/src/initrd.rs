@@ -8,7 +8,7 @@ mod program;
 
 use std::io::{self, Write};
 
-use pintle_config::Boot;
+use pintle_config::{Boot, Lock, Recovery};
 use pintle_verify::KeySet;
 use serde::Serialize;
 
@@ -38,6 +38,8 @@ pub struct Recipe {
     pub init: Program,
     /// Repairs the state file system where its journal alone does not.
     pub e2fsck: Option<Program>,
+    /// `/bin/sh` of an unlocked machine: before the root is mounted, and where nothing boots.
+    pub shell: Option<Program>,
     /// Whose images the machine boots.
     pub keys: KeySet,
     /// How it boots.
@@ -87,12 +89,16 @@ pub struct Part {
 
 /// Makes the initramfs.
 pub fn pack(recipe: Recipe) -> Result<Initrd> {
-    check(&recipe)?;
+    check_shell(&recipe)?;
+    check_processors(&recipe)?;
     let mut packer = Packer::default();
     packer.add_skeleton()?;
     packer.add("init", 0o755, recipe.init.into_bytes())?;
     if let Some(e2fsck) = recipe.e2fsck {
         packer.add("sbin/e2fsck", 0o755, e2fsck.into_bytes())?;
+    }
+    if let Some(shell) = recipe.shell {
+        packer.add("bin/sh", 0o755, shell.into_bytes())?;
     }
     packer.add("pintle/keys.bin", 0o644, recipe.keys.to_bytes())?;
     packer.add("pintle/boot.bin", 0o644, encoded(recipe.boot.to_bytes())?)?;
@@ -100,9 +106,23 @@ pub fn pack(recipe: Recipe) -> Result<Initrd> {
     packer.finish()
 }
 
-fn check(recipe: &Recipe) -> Result<()> {
+/// A shell that a locked machine never starts would only be there for who finds a way to it.
+fn check_shell(recipe: &Recipe) -> Result<()> {
+    let refuse = |cause| Err(Error::input("make the initramfs", cause));
+    match (&recipe.shell, recipe.boot.lock, recipe.boot.recovery) {
+        (Some(_), Lock::Locked, _) => {
+            refuse("a locked machine gets no shell: leave --shell out, or set lock = \"unlocked\"")
+        }
+        (None, Lock::Unlocked, Recovery::Shell) => {
+            refuse("its recovery is a shell, and it has none: --shell /bin/busybox, a static one")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_processors(recipe: &Recipe) -> Result<()> {
     let modules = recipe.modules.iter().flat_map(|plan| &plan.modules);
-    let programs = recipe.e2fsck.iter().map(Program::machine);
+    let programs = recipe.e2fsck.iter().chain(&recipe.shell).map(Program::machine);
     let mut machines = modules.map(|module| program::machine(&module.elf)).chain(programs);
     match machines.all(|machine| machine == recipe.init.machine()) {
         true => Ok(()),

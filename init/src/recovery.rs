@@ -1,6 +1,5 @@
 //! When nothing boots: the reason on the console for a while, then what the boot configuration says.
 
-use std::ffi::CString;
 use std::fmt;
 use std::path::Path;
 use std::thread::sleep;
@@ -8,13 +7,12 @@ use std::time::{Duration, Instant};
 
 use pintle_config::{Boot, Lock, PortName, Recovery, Watchdog as Patience};
 use pintle_mount::teardown;
-use pintle_sys::exec;
-use pintle_sys::spawn::StringArray;
 use pintle_sys::watchdog::Watchdog;
 
 use crate::new_root::NEW_ROOT;
 use crate::power::{self, How};
 use crate::report::{Event, Report};
+use crate::shell;
 use crate::store::STATE;
 
 /// The shortest watchdog timeout that can be configured is 2 s.
@@ -125,13 +123,10 @@ fn disarm(watchdog: Option<Watchdog>, report: &mut Report) {
     }
 }
 
-/// Becomes the shell that the initramfs carries; without one the machine reboots.
+/// Gives the console to the shell that the initramfs carries; when it ends, or there is none, the machine reboots.
 fn shell(report: &mut Report) -> ! {
-    let words = |words: &[&str]| {
-        StringArray::new(words.iter().filter_map(|word| CString::new(*word).ok()).collect())
-    };
-    let error =
-        exec::replace(c"/bin/sh", &words(&["sh"]), &words(&["PATH=/bin:/sbin", "TERM=linux"]));
-    report.alert("recovery shell", &error.to_string());
+    if let Err(error) = shell::run_to_its_end(&mut || {}) {
+        report.alert("recovery shell", &error.to_string());
+    }
     power::reset(How::Reboot)
 }

@@ -36,6 +36,7 @@ pub struct Initrd {
     settings: Vec<String>,
     modules: Vec<String>,
     repairs: Repairs,
+    shell: Option<PathBuf>,
 }
 
 /// Whether an initramfs carries e2fsck.
@@ -109,7 +110,7 @@ impl Initrd {
     pub fn of(kernel: &Kernel, keys: &Keys) -> Initrd {
         let (kernel, keys) = (kernel.package(), keys.clone());
         let (settings, modules) = (Vec::new(), Vec::new());
-        Initrd { kernel, keys, settings, modules, repairs: Repairs::ByE2fsck }
+        Initrd { kernel, keys, settings, modules, repairs: Repairs::ByE2fsck, shell: None }
     }
 
     /// With a key of the boot configuration, as in `tries=2`.
@@ -133,6 +134,13 @@ impl Initrd {
         self
     }
 
+    /// With this program for a shell.
+    #[must_use]
+    pub fn shell(mut self, program: &Path) -> Initrd {
+        self.shell = Some(program.to_owned());
+        self
+    }
+
     /// Makes the initramfs.
     ///
     /// # Errors
@@ -145,7 +153,10 @@ impl Initrd {
             recipe.with(self.kernel.to_string_lossy().as_bytes()).with_file(&self.keys.public())?;
         recipe = recipe.with(BOOT);
         recipe = recipe.with(self.settings.join("\n")).with(self.modules.join("\n"));
-        recipe = recipe.with(format!("{:?}", self.repairs));
+        recipe = recipe.with(format!("{:?} {:?}", self.repairs, self.shell));
+        if let Some(shell) = &self.shell {
+            recipe = recipe.with_file(shell)?;
+        }
         let folder = recipe.folder(|folder| {
             let config = folder.join("boot.toml");
             fs::write(&config, BOOT)?;
@@ -166,6 +177,9 @@ impl Initrd {
         command.arg("--keys").arg(self.keys.public());
         if self.repairs == Repairs::ByE2fsck {
             command.args(["--e2fsck", "/sbin/e2fsck.static"]);
+        }
+        if let Some(shell) = &self.shell {
+            command.arg("--shell").arg(shell);
         }
         for setting in &self.settings {
             command.args(["--set", setting]);

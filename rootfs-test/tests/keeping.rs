@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use pintle_rootfs_test::cargo::Binary;
 use pintle_rootfs_test::{
     Base, Board, ContainerImage, End, Ext4, Initrd, Kernel, Keys, Machine, Release, Series, State,
     Vm, initramfs,
@@ -136,6 +137,24 @@ fn recovery_takes_its_time_and_stops_the_watchdog() -> Result<()> {
     let mut machine = vm.disk(disk.disk()).ending_on_reset().boot()?;
     machine.wait_for("recovery")?;
     ensure!(machine.wait_for_end()? == End::PowerOff);
+    Ok(())
+}
+
+/// The agent stands in for a person's shell: it answers at its port.
+#[test]
+fn recovery_of_an_unlocked_machine_may_be_a_shell() -> Result<()> {
+    let disk = State::new()?.disk()?;
+    let kernel = Kernel::fetch(Series::Linux6_12)?;
+    let initrd = Initrd::of(&kernel, &Keys::of("builder")?).set("recovery-delay=1s");
+    let initrd = initrd.set("lock=unlocked").set("recovery=shell").shell(&Binary::Agent.build()?);
+    let vm = Vm::on(Board::Q35, &kernel).initrd(&initrd.make()?).cmdline("quiet");
+    let mut machine = vm.disk(disk.disk()).boot()?;
+    ensure!(machine.wait_for("recovery")?.text("action") == "shell");
+    let mounts = machine.read("/proc/self/mounts", 0, 1 << 16)?;
+    ensure!(
+        !String::from_utf8(mounts)?.contains("/run/pintle/state"),
+        "the state is still mounted"
+    );
     Ok(())
 }
 

@@ -59,6 +59,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     e2fsck: Option<PathBuf>,
 
+    /// A static shell, such as /bin/busybox of Debian's busybox-static, for an unlocked machine:
+    /// `recovery = "shell"` and pintle.shell=stage1 start it.
+    #[arg(long, value_name = "FILE")]
+    shell: Option<PathBuf>,
+
     /// Print what it holds as JSON.
     #[arg(long)]
     json: bool,
@@ -79,6 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let recipe = Recipe {
         init: program(&args.init)?,
         e2fsck: args.e2fsck.as_deref().map(program).transpose()?,
+        shell: args.shell.as_deref().map(program).transpose()?,
         keys: keygen::read_key_set(&args.keys, args.threshold)?,
         boot,
         modules,

@@ -112,6 +112,14 @@ fn cpio_and_zstd_accept_it_and_find_every_file() {
 }
 
 #[test]
+fn an_unlocked_machine_may_have_a_shell() {
+    let bench = Workbench::new(&MODULES);
+    bench.make_ok("--keys keys --set lock=unlocked --set recovery=shell --shell init");
+    let look = "mkdir x; cd x; zstd -dc ../initrd.img | cpio -i --quiet; stat -c %a bin/sh";
+    assert_eq!(shell(bench.0.path(), &format!("{look}; cmp bin/sh ../init")), "755\n");
+}
+
+#[test]
 fn nothing_of_the_host_shows_in_it() {
     let images = [
         Host { umask: "022", time_zone: "UTC", modules: MODULES.to_vec() },
@@ -165,6 +173,8 @@ fn what_would_not_boot_is_refused_and_nothing_is_written() {
         ("--keys keys --set tries=10", "expected a whole number from 1 to 9\n    tries = 10\n"),
         ("--keys keys --set lokc=unlocked", "did you mean \"lock\"?"),
         ("--keys keys --e2fsck dynamic", "linked dynamically"),
+        ("--keys keys --shell init", "a locked machine gets no shell"),
+        ("--keys keys --set lock=unlocked --set recovery=shell", "--shell /bin/busybox"),
         ("--keys keys --e2fsck lib/modules/6.1.0-test/kernel/lib/libcrc32c.ko", "not a program"),
     ] {
         let refusal = bench.refusal(more);

@@ -9,14 +9,10 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result, ensure};
-use pintle_rootfs_test::yardstick::{Ground, Side, logged_at};
+use pintle_rootfs_test::yardstick::{Ground, Side, logged_at, median};
 use pintle_rootfs_test::{Base, ContainerImage, End, Kernel, Keys, Machine, Release, Series};
 
 const MEMORY_MIB: u32 = 128;
-
-/// Measured boots of a side, of which the one with the median time to power off is shown: an idle processor waits for the
-/// kernel's workers and timers in the host's time.
-const BOOTS: usize = 3;
 
 const REQUEST: &str = "pintle-bench: power off";
 
@@ -58,18 +54,15 @@ fn ground() -> Result<Ground> {
     Ok(Ground { kernel, keys, release, service: "usr/libexec/agent" })
 }
 
-/// The first boot does not count: it makes directories, and lets fs-verity read the image.
 fn measure(ground: &Ground, side: &Side) -> Result<Idle> {
     let disk = ground.disk()?;
     let vm = ground.vm(side, &disk).memory_mib(MEMORY_MIB);
-    let mut boots = Vec::new();
-    for _ in 0..=BOOTS {
-        boots.push(live(side, vm.boot()?)?);
+    let boot = || {
+        let idle = live(side, vm.boot()?)?;
         disk.check()?;
-    }
-    boots.remove(0);
-    boots.sort_by(|a, b| a.power_off_ms.total_cmp(&b.power_off_ms));
-    Ok(boots.swap_remove(BOOTS / 2))
+        Ok(idle)
+    };
+    median(boot, |idle| idle.power_off_ms)
 }
 
 fn live(side: &Side, mut machine: Machine) -> Result<Idle> {

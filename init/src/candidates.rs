@@ -6,7 +6,7 @@ use std::path::Path;
 use pintle_config::{Boot, ModuleTable, Purpose, System, VerityWay};
 use pintle_mount::ext4::Verity;
 use pintle_mount::modules::Loader;
-use pintle_mount::{Root, Way, map_and_mount};
+use pintle_mount::{Image, Root, Way, map_and_mount};
 use pintle_sys::watchdog::Watchdog;
 use pintle_update::{EntryFiles, EntryName, EntryState, Store, select};
 use pintle_verify::{Architecture, Expect, KeySet, Seal, Unverified, Verified};
@@ -14,7 +14,7 @@ use pintle_verify::{Architecture, Expect, KeySet, Seal, Unverified, Verified};
 use crate::new_root::{self, NEW_ROOT};
 use crate::refusal::Refusal;
 use crate::report::{Event, Report};
-use crate::stages::{Failure, Settings};
+use crate::stages::{Failure, Settings, feed};
 use crate::store;
 
 /// What stage 1 chooses from, and what it needs to try it.
@@ -106,15 +106,19 @@ impl Candidates<'_> {
         }
     }
 
-    /// The first way that this kernel and this state file system have.
+    /// The first way that works here. Each of them checks everything; so only what is not what was sealed ends the
+    /// search, and not, say, a disk that is too full for fs-verity's tree.
     fn mount(&mut self, files: EntryFiles, seal: &Verified<Seal>) -> Result<Root, Refusal> {
+        let EntryFiles { image: data, tree, .. } = files;
+        let image = Image { data, tree, seal };
         let mut refusal = Refusal::NoWay;
         for way in ways(&self.settings.boot, self.verity) {
             self.load_for(purpose(way));
-            let (image, tree) = (files.image.try_clone()?, files.tree.try_clone()?);
-            match map_and_mount(image, tree, seal, way, Path::new(NEW_ROOT)) {
-                Err(cause @ pintle_mount::Error::Unsupported(_)) => refusal = cause.into(),
-                outcome => return Ok(outcome?),
+            let mut feed = || feed(self.watchdog.as_ref());
+            match map_and_mount(&image, way, Path::new(NEW_ROOT), &mut feed) {
+                Err(cause @ pintle_mount::Error::Tampered(_)) => return Err(cause.into()),
+                Err(cause) => refusal = cause.into(),
+                Ok(root) => return Ok(root),
             }
         }
         Err(refusal)

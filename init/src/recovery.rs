@@ -13,6 +13,7 @@ use crate::new_root::NEW_ROOT;
 use crate::power::{self, How};
 use crate::report::{Event, Report};
 use crate::shell;
+use crate::stages::feed;
 use crate::store::STATE;
 
 /// The shortest watchdog timeout that can be configured is 2 s.
@@ -109,11 +110,6 @@ fn let_go_of_state(watchdog: Option<&Watchdog>, report: &mut Report) {
     for leftover in leftovers {
         report.alert("recovery", &leftover.to_string());
     }
-}
-
-fn feed(watchdog: Option<&Watchdog>) {
-    // It resets the machine if it could not be fed; there is nothing better to do here.
-    watchdog.map_or(Ok(()), Watchdog::keep_alive).unwrap_or_default();
 }
 
 /// A watchdog would start again what shall stand still.

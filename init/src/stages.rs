@@ -182,14 +182,18 @@ pub(crate) fn start_watchdog(boot: &Boot, report: &mut Report) -> Option<Watchdo
     Some(watchdog)
 }
 
+/// One that could not be fed resets the machine; there is nothing better to do about it here.
+pub(crate) fn feed(watchdog: Option<&Watchdog>) {
+    watchdog.map_or(Ok(()), Watchdog::keep_alive).unwrap_or_default();
+}
+
 pub(crate) fn mount_state(
     device: &BlockDevice,
     watchdog: Option<&Watchdog>,
     report: &mut Report,
 ) -> Result<Verity, Failure> {
     make_directory(STATE)?;
-    let mut feed = || watchdog.map_or(Ok(()), Watchdog::keep_alive).unwrap_or_default();
-    let state = state::mount(device, Path::new(STATE), &mut feed)?;
+    let state = state::mount(device, Path::new(STATE), &mut || feed(watchdog))?;
     report.event(&Event::StateMounted { device: &device.name });
     if let Some(repair) = state.repair {
         report.alert("state", &format!("it was damaged and has been repaired: {repair:?}"));
@@ -240,9 +244,8 @@ pub(crate) fn judge_last_run(
 
 /// Only an unlocked machine's command line can ask for it: `cmdline::parse` leaves it out otherwise.
 pub(crate) fn offer_shell(settings: &Settings, watchdog: Option<&Watchdog>) -> Result<(), Failure> {
-    let mut feed = || watchdog.map_or(Ok(()), Watchdog::keep_alive).unwrap_or_default();
     match settings.overrides.shell {
-        Some(Shell::Stage1) => Ok(shell::run_to_its_end(&mut feed)?),
+        Some(Shell::Stage1) => Ok(shell::run_to_its_end(&mut || feed(watchdog))?),
         Some(Shell::No | Shell::Stage2) | None => Ok(()),
     }
 }

@@ -20,6 +20,7 @@ pub mod corruption;
 pub mod devices;
 mod error;
 pub mod ext4;
+mod feeding;
 mod kernel_log;
 pub mod modalias;
 pub mod modules;
@@ -38,5 +39,5 @@ mod verity_fs;
 
 pub use block_device::BlockDevice;
 pub use error::{Cause, Error, Missing, Result};
-pub use root::{Root, Way, map_and_mount};
+pub use root::{Image, Root, Way, map_and_mount};
 pub use switch_root::switch_root;

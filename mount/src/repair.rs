@@ -8,22 +8,19 @@
 use crate::BlockDevice;
 use crate::error::{Cause, Error, Result};
 use crate::ext4::{self, BACKUPS, Backup, Integrity, LEN, PRIMARY_OFFSET, Superblock};
+use crate::feeding;
 use pintle_sys::Purpose;
-use pintle_sys::spawn::{Child, Ended, Program, StringArray};
+use pintle_sys::spawn::{Ended, Program, StringArray};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Access, MemfdFlags, Mode, OFlags, access, fsync, memfd_create, open};
 use rustix::io::{Errno, pread, pwrite};
 use std::ffi::{CStr, CString};
-use std::time::Duration;
 
 /// Where `pintle initrd` puts it.
 const E2FSCK: &CStr = c"/sbin/e2fsck";
 
 /// e2fsck's exit status is a sum of bits; from this one on something was left as it was.
 const LEFT_UNREPAIRED: i32 = 4;
-
-/// How long the watchdog can go without food at most.
-const FEEDING: Duration = Duration::from_secs(1);
 
 /// The end of what e2fsck prints says what became of the file system.
 const OUTPUT_MAX: usize = 4096;
@@ -161,7 +158,7 @@ fn run(device: &BlockDevice, mode: &str, start: Start, feed: &mut dyn FnMut()) -
     let descriptors = [output.as_fd(); 3];
     let program =
         Program { descriptors: &descriptors, ..Program::new(E2FSCK, &arguments, &environment) };
-    let ended = wait_feeding(&program.start()?, feed)?;
+    let ended = feeding::wait(&program.start()?, feed)?;
     Ok(Run { ended, output: last_lines(&output) })
 }
 
@@ -173,15 +170,6 @@ fn arguments(device: &BlockDevice, mode: &str, start: Start) -> StringArray {
     }
     words.push(device.path().display().to_string());
     StringArray::new(words.into_iter().filter_map(|word| CString::new(word).ok()).collect())
-}
-
-fn wait_feeding(child: &Child, feed: &mut dyn FnMut()) -> Result<Ended> {
-    loop {
-        if let Some(ended) = child.wait(Some(FEEDING))? {
-            return Ok(ended);
-        }
-        feed();
-    }
 }
 
 fn last_lines(output: &OwnedFd) -> Vec<String> {

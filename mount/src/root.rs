@@ -46,27 +46,28 @@ impl Root {
     }
 }
 
-/// An image's descriptors and the seal that speaks of them.
-pub(crate) struct Image<'a> {
-    pub(crate) data: OwnedFd,
-    pub(crate) tree: OwnedFd,
-    pub(crate) seal: &'a Verified<Seal>,
+/// An image's descriptors, open for reading only, and the seal that speaks of them.
+pub struct Image<'a> {
+    /// `root.img`.
+    pub data: OwnedFd,
+    /// `root.tree`.
+    pub tree: OwnedFd,
+    /// What they must be.
+    pub seal: &'a Verified<Seal>,
 }
 
-/// Mounts an image at `at`, read-only, so that each of its bytes is checked against the seal.
-/// `image` and `tree` must be open for reading only.
+/// Mounts an image at `at`, read-only, so that each of its bytes is checked against the seal; `feed`
+/// is called every second where that takes long.
 pub fn map_and_mount(
-    image: OwnedFd,
-    tree: OwnedFd,
-    seal: &Verified<Seal>,
+    image: &Image<'_>,
     way: Way,
     at: &Path,
+    feed: &mut dyn FnMut(),
 ) -> Result<Root> {
-    let image = Image { data: image, tree, seal };
     image.check_sizes()?;
     match way {
-        Way::Dm => verity_dm::mount(&image, at).map(|mapped| Root::Dm { minor: mapped.minor }),
-        Way::Fs => verity_fs::mount(&image, at).map(|()| Root::Fs),
+        Way::Dm => verity_dm::mount(image, at).map(|mapped| Root::Dm { minor: mapped.minor }),
+        Way::Fs => verity_fs::mount(image, at, feed).map(|()| Root::Fs),
     }
 }
 

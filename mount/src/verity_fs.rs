@@ -4,11 +4,14 @@
 //! `CONFIG_EROFS_FS_BACKED_BY_FILE`).
 
 use crate::error::{Cause, Error, Result};
+use crate::feeding;
 use crate::root::{Image, mount_erofs};
 use pintle_sys::fsverity;
+use pintle_sys::spawn::{Ended, fork};
 use pintle_verify::Digest;
 use pintle_verify::verity::fsverity_digest;
 use rustix::fd::{AsFd, AsRawFd};
+use rustix::io::Errno;
 use rustix::system::uname;
 use std::path::Path;
 
@@ -16,9 +19,9 @@ use std::path::Path;
 const MOUNTS_FILES: (u32, u32) = (6, 12);
 
 /// Measures the image and mounts the very file that was measured at `at`.
-pub(crate) fn mount(image: &Image<'_>, at: &Path) -> Result<()> {
+pub(crate) fn mount(image: &Image<'_>, at: &Path, feed: &mut dyn FnMut()) -> Result<()> {
     check_kernel(&uname().release().to_string_lossy())?;
-    let measured = measure(image)?;
+    let measured = measure(image, feed)?;
     let seal = image.seal;
     let expected = fsverity_digest(&seal.root_hash, &seal.salt, seal.image_size);
     if measured != expected {
@@ -47,16 +50,39 @@ fn version(release: &str) -> Option<(u32, u32)> {
 
 /// The image's fs-verity digest. Where fs-verity is not enabled yet, the kernel reads the whole
 /// image now.
-fn measure(image: &Image<'_>) -> Result<Digest> {
+fn measure(image: &Image<'_>, feed: &mut dyn FnMut()) -> Result<Digest> {
     let file = image.data.as_fd();
     if let Some(digest) = fsverity::measure(file)? {
         return Ok(Digest::from_bytes(digest));
     }
-    fsverity::enable(file, &image.seal.salt.fsverity())?;
+    enable(image, feed)?;
     let digest = fsverity::measure(file)?;
     digest.map(Digest::from_bytes).ok_or_else(|| {
         Error::Unexpected(Cause::new("measure the image", "fs-verity is on and has no digest"))
     })
+}
+
+/// In a child: a slow disk needs longer for a large image than the watchdog waits.
+fn enable(image: &Image<'_>, feed: &mut dyn FnMut()) -> Result<()> {
+    let child = fork(|| {
+        let enabled = fsverity::enable(image.data.as_fd(), &image.seal.salt.fsverity());
+        // Every errno of Linux fits; what does not is none of the kernel's.
+        enabled.map_or_else(
+            |error| u8::try_from(error.errno.raw_os_error()).unwrap_or(u8::MAX),
+            |()| 0,
+        )
+    })?;
+    match feeding::wait(&child, feed)? {
+        Ended::Exited(0) => Ok(()),
+        Ended::Exited(errno) => Err(Error::from(pintle_sys::Error {
+            what: "enable fs-verity",
+            errno: Errno::from_raw_os_error(errno),
+        })),
+        Ended::Killed(signal) => {
+            let why = format!("the child was ended by signal {signal}");
+            Err(Error::Unexpected(Cause::new("enable fs-verity", why)))
+        }
+    }
 }
 
 #[cfg(test)]

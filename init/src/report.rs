@@ -18,7 +18,10 @@ use crate::clock;
 /// The report as a file, for the machine's own tools.
 pub(crate) const PATH: &str = "/run/pintle/report.jsonl";
 
-/// A report grows to this and no further: `/run` is memory, and a service in a restart loop reports for ever.
+/// What came before, once the report has reached its limit.
+const OLD_PATH: &str = "/run/pintle/report.old.jsonl";
+
+/// `/run` is memory, and a service in a restart loop reports for ever: a file grows to this, and there are two.
 const REPORT_LIMIT: u64 = 1 << 20;
 
 /// What the port is handed at once.
@@ -78,7 +81,6 @@ struct Line<'a> {
 /// Where events go.
 #[derive(Default)]
 pub(crate) struct Report {
-    kmsg: Option<File>,
     /// The highest syslog level that the kernel log gets.
     verbosity: u8,
     file: Option<File>,
@@ -91,10 +93,9 @@ pub(crate) struct Report {
 impl Report {
     /// Reports to the kernel log and the file; what cannot be opened is done without.
     pub(crate) fn open() -> Self {
-        let kmsg = OpenOptions::new().write(true).open("/dev/kmsg").ok();
-        let file = OpenOptions::new().create(true).append(true).read(true).open(PATH).ok();
+        let file = open_file();
         let written = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |m| m.len());
-        Self { kmsg, verbosity: verbosity(LogLevel::Info), file, port: None, sent: 0, written }
+        Self { verbosity: verbosity(LogLevel::Info), file, port: None, sent: 0, written }
     }
 
     /// Tells the kernel log no more than `level`; the report itself is always whole.
@@ -129,24 +130,35 @@ impl Report {
         self.event(&Event::Alert { subject, cause });
     }
 
-    /// The kernel log takes a record a write; an error here has nowhere left to go.
-    fn log(&mut self, event: &Event<'_>) {
+    /// The kernel log takes a record a write, and ten of one opened file in five seconds: so each has a file of its own.
+    /// An error here has nowhere left to go.
+    fn log(&self, event: &Event<'_>) {
         let level = event.level();
-        if let Some(kmsg) = self.kmsg.as_mut().filter(|_| level <= self.verbosity) {
-            drop(kmsg.write_all(format!("<{level}>pintle: {event}\n").as_bytes()));
+        if level <= self.verbosity {
+            let line = format!("<{level}>pintle: {event}\n");
+            let kmsg = OpenOptions::new().write(true).open("/dev/kmsg");
+            drop(kmsg.and_then(|mut kmsg| kmsg.write_all(line.as_bytes())));
         }
     }
 
     fn append(&mut self, event: &Event<'_>) {
-        let Some(file) = &mut self.file else { return };
         let Ok(mut line) = serde_json::to_vec(&Line { t: clock::microseconds(), event }) else {
             return;
         };
         line.push(b'\n');
-        let length = self.written.saturating_add(line.len() as u64);
-        if length <= REPORT_LIMIT && file.write_all(&line).is_ok() {
-            self.written = length;
+        if self.written.saturating_add(line.len() as u64) > REPORT_LIMIT {
+            self.begin_anew();
         }
+        let Some(file) = &mut self.file else { return };
+        if file.write_all(&line).is_ok() {
+            self.written = self.written.saturating_add(line.len() as u64);
+        }
+    }
+
+    /// Where the old file cannot be put aside, it is kept, and the report ends there.
+    fn begin_anew(&mut self) {
+        self.file = std::fs::rename(PATH, OLD_PATH).ok().and_then(|()| open_file());
+        (self.written, self.sent) = (0, 0);
     }
 
     /// Hands the port what it has not taken yet; it takes nothing while no host listens.
@@ -162,6 +174,10 @@ impl Report {
             self.sent = self.sent.saturating_add(taken as u64);
         }
     }
+}
+
+fn open_file() -> Option<File> {
+    OpenOptions::new().create(true).append(true).read(true).open(PATH).ok()
 }
 
 /// The syslog level of the least important events that are logged.

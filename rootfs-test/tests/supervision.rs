@@ -82,6 +82,24 @@ fn a_service_is_held_in_its_cgroup_and_restarted_whole() -> Result<()> {
     Ok(())
 }
 
+/// The kernel lets ten lines of one file into its log in five seconds, and drops the others.
+#[test]
+fn the_kernel_log_has_every_line_of_a_boot_with_many_services() -> Result<()> {
+    let names: Vec<_> = (0..30).map(|number| format!("n{number}")).collect();
+    let service = |name: &String| {
+        format!("[service.{name}]\ncommand = [\"/bin/sleep\", \"infinity\"]\nessential = true\n")
+    };
+    let services = names.iter().map(service).collect::<String>();
+    let disk = disk(&ContainerImage::of(Base::Busybox, "1.0.0").service("many", &services))?;
+    let mut machine = boot(&disk)?;
+    machine.wait_for("healthy")?;
+    let log = machine.run(&["/bin/dmesg"])?;
+    for name in names {
+        ensure!(log.contains(&format!("pintle: service {name} is up\n")), "{name}: {log}");
+    }
+    Ok(())
+}
+
 /// Nobody here wrote this client.
 #[test]
 fn systemd_notify_tells_that_a_service_is_ready() -> Result<()> {

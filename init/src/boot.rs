@@ -8,6 +8,7 @@ use std::convert::Infallible;
 
 use crate::candidates::{Candidates, boot_first_that_works};
 use crate::initramfs::Initramfs;
+use crate::last_report;
 use crate::recovery::{self, LastResort};
 use crate::report::Report;
 use crate::stage2;
@@ -44,6 +45,7 @@ fn boot(report: &mut Report, last_resort: &mut LastResort) -> Result<Infallible,
     connect_report(&settings.boot, report);
     let watchdog = start_watchdog(&settings.boot, report);
     let verity = mount_state(&device, watchdog.as_ref(), report)?;
+    last_report::announce(report);
     let store = open_store(&settings.boot, report)?;
     finish_reset(report).or_alert(report);
     judge_last_run(&store, watchdog.as_ref(), report).or_alert(report);

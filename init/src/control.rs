@@ -10,6 +10,7 @@ use pintle_update::{BadSeals, EntryFiles, EntryName, Installed};
 use rustix::fd::AsFd;
 use rustix::process::{Pid, kill_process};
 
+use crate::last_report;
 use crate::new_root::state_word;
 use crate::power::How;
 use crate::status::Status;
@@ -91,6 +92,12 @@ fn status_table(status: &Status) -> String {
         "image    {}  (entry {})\nverified by {}, root hash {}\nhealth   {}\n\nSERVICE                   STATE\n",
         status.version, status.entry, status.verity, status.root_hash, status.health
     );
+    if last_report::is_there() {
+        text.insert_str(
+            0,
+            &format!("ALERT    a run ended badly; its report is in {}\n", last_report::PATH),
+        );
+    }
     for service in &status.services {
         // Writing to a String cannot fail.
         writeln!(text, "{:<25} {}", service.name, service.state).unwrap_or_default();

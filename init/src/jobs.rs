@@ -17,6 +17,8 @@ pub(crate) const STORE: &str = "pintle-store";
 /// What a child can do to the store for PID 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Task {
+    /// Keeps the report, so that the reason for what follows is not lost.
+    Keep,
     /// Marks the running entry good.
     Bless,
     /// Puts the running entry on trial again.
@@ -57,11 +59,12 @@ pub(crate) enum Done {
 
 impl Task {
     /// All of them.
-    const ALL: [Task; 4] = [Task::Bless, Task::Demote, Task::Settle, Task::Clean];
+    const ALL: [Task; 5] = [Task::Keep, Task::Bless, Task::Demote, Task::Settle, Task::Clean];
 
     /// The word on the child's command line.
     pub(crate) fn word(self) -> &'static str {
         match self {
+            Task::Keep => "keep",
             Task::Bless => "bless",
             Task::Demote => "demote",
             Task::Settle => "settle",

@@ -23,6 +23,7 @@ mod handover;
 mod health;
 mod initramfs;
 mod jobs;
+mod last_report;
 mod new_root;
 mod notify;
 mod power;

@@ -41,6 +41,8 @@ pub(crate) enum Event<'a> {
     Waiting { device: &'a str, seconds: u64 },
     /// The state file system is mounted.
     StateMounted { device: &'a str },
+    /// A run that ended badly has left its report here.
+    LastReport { path: &'a str },
     /// Local changes begin anew: at the first boot, and after a factory reset.
     DataFresh,
     /// An entry will not be booted now.
@@ -216,7 +218,7 @@ impl Event<'_> {
             Event::EntryChosen { .. } | Event::RootMounted { .. } | Event::Blessed { .. } => 5,
             Event::ShuttingDown { .. } | Event::Healthy { .. } => 5,
             Event::Started { .. } | Event::StateMounted { .. } | Event::DataFresh => 6,
-            Event::Waiting { .. } => 5,
+            Event::Waiting { .. } | Event::LastReport { .. } => 5,
             Event::Running { .. } => 6,
             Event::Service { .. } | Event::Unmounting { .. } => 6,
         }
@@ -236,6 +238,9 @@ impl fmt::Display for Event<'_> {
                 write!(f, "waiting for {device}, for at most {seconds} s")
             }
             Event::StateMounted { device } => write!(f, "state is on {device}"),
+            Event::LastReport { path } => {
+                write!(f, "a run ended badly, and its report is in {path}")
+            }
             Event::DataFresh => f.write_str("local changes begin anew"),
             Event::EntryRefused { entry, reason } => write!(f, "refused {entry}: {reason}"),
             Event::EntryChosen { entry, state } => write!(f, "booting {entry} ({state})"),

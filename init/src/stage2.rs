@@ -40,6 +40,7 @@ pub(crate) struct Stage2 {
     phase: Phase,
     jobs: Jobs,
     settle_at: Option<Millis>,
+    kept: Kept,
     senses: Senses,
     /// With the pause after which it wants to be fed again.
     watchdog: Option<(Watchdog, Millis)>,
@@ -51,6 +52,13 @@ pub(crate) struct Stage2 {
 struct Timeouts {
     min_ready: Millis,
     shutdown: Millis,
+}
+
+/// Whether a corrupt block had this run's report kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    Yes,
+    No,
 }
 
 /// How far the machine is on its way down.
@@ -134,6 +142,7 @@ impl Stage2 {
             phase: Phase::Running,
             jobs: Jobs::default(),
             settle_at: None,
+            kept: Kept::No,
             shell: (handover.shell == WantsShell::Yes).then(Shell::new),
             handover,
             boot,
@@ -242,6 +251,7 @@ impl Stage2 {
         };
         self.report.event(&Event::Unhealthy { entry: &self.handover.entry, reason: &reason });
         self.phase = Phase::Blaming;
+        self.jobs.add(Task::Keep);
         self.jobs.add(Task::Demote);
     }
 
@@ -250,11 +260,25 @@ impl Stage2 {
         let reaction = policy.as_str();
         self.report.event(&Event::Corruption { source: &corruption.to_string(), reaction });
         match policy {
-            OnCorruption::Alert => {}
-            OnCorruption::RestartService => self.services.restart_running(),
+            OnCorruption::Alert => self.keep_report(),
+            OnCorruption::RestartService => {
+                self.services.restart_running();
+                self.keep_report();
+            }
             OnCorruption::Reboot if self.phase == Phase::Running => self.leave(Reason::Corrupt),
             OnCorruption::Reboot => {}
-            OnCorruption::Stop => self.begin_shutdown(How::PowerOff, now),
+            OnCorruption::Stop => {
+                self.keep_report();
+                self.begin_shutdown(How::PowerOff, now);
+            }
+        }
+    }
+
+    /// Once a run: blocks can go bad by the thousand, and flash wears out.
+    fn keep_report(&mut self) {
+        if self.kept == Kept::No {
+            self.kept = Kept::Yes;
+            self.jobs.add(Task::Keep);
         }
     }
 
@@ -306,7 +330,7 @@ impl Stage2 {
         }
         match task {
             Task::Demote => self.begin_shutdown(How::Reboot, now),
-            Task::Bless | Task::Settle | Task::Clean => {}
+            Task::Keep | Task::Bless | Task::Settle | Task::Clean => {}
         }
     }
 
@@ -319,7 +343,7 @@ impl Stage2 {
                 let (entry, reason) = (&self.handover.entry, "it failed while it ran");
                 self.report.event(&Event::EntryDemoted { entry, reason });
             }
-            Task::Settle | Task::Clean => {}
+            Task::Keep | Task::Settle | Task::Clean => {}
         }
     }
 

@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags, open};
 
 use crate::handover::{self, Handover};
 use crate::jobs::Task;
+use crate::last_report;
 
 /// Where stage 1 mounts the state file system; it moves along with `/run`.
 pub(crate) const STATE: &str = "/run/pintle/state";
@@ -49,6 +50,7 @@ pub(crate) fn work(arguments: &[String]) -> Result<(), Error> {
     let task = Task::from_word(task).ok_or(Error::Usage)?;
     let machine = Machine::here()?;
     match task {
+        Task::Keep => last_report::keep().map_err(|cause| file(last_report::PATH, cause)),
         Task::Bless => machine.bless().map(drop),
         Task::Demote => Ok(machine.store.demote(&machine.running()?).map(drop)?),
         Task::Settle => Ok(machine.store.mark_settled().map(drop)?),
@@ -142,7 +144,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage => f.write_str("expected a task"),
-            Self::File { path, cause } => write!(f, "cannot open {path}: {cause}"),
+            Self::File { path, cause } => write!(f, "cannot use {path}: {cause}"),
             Self::Keys(cause) => cause.fmt(f),
             Self::Handover(cause) => cause.fmt(f),
             Self::Config(cause) => cause.fmt(f),

@@ -183,8 +183,12 @@ fn a_changed_block_puts_the_entry_on_trial_and_reboots() -> Result<()> {
     machine.order(&["/bin/cat", LATER])?;
     machine.wait_for("corruption")?;
     machine.wait_for("entry-demoted")?;
+    machine.wait_for("last-report")?;
     let tried = machine.wait_for("entry-chosen")?;
     ensure!(tried.text("entry") == "2_2.0.0+2-1", "{}", tried.line());
+    machine.wait_for("healthy")?;
+    let kept = machine.run(&["/bin/cat", "/run/pintle/state/last-report.jsonl"])?;
+    ensure!(kept.contains("\"event\":\"corruption\""), "the alert is lost: {kept}");
     drop(disk);
     Ok(())
 }

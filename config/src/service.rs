@@ -73,7 +73,8 @@ table! {
 
             /// How many starts within `start-limit-interval` are too many.
             ///
-            /// A service that reaches the limit has failed for good. If it is essential, the machine
+            /// A service that reaches the limit has failed for good, and so has one that fails as often
+            /// in a row without having run for `start-limit-interval`. If it is essential, the machine
             /// leaves this image for another one.
             "start-limit-burst" = 10 => start_limit_burst: StartLimitBurst,
 

@@ -6,9 +6,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
+use pintle_sys::signals::send;
 use pintle_update::{BadSeals, EntryFiles, EntryName, Installed};
 use rustix::fd::AsFd;
-use rustix::process::{Pid, kill_process};
+use rustix::process::Pid;
 
 use crate::last_report;
 use crate::new_root::state_word;
@@ -157,6 +158,7 @@ fn install(directory: &Path, bad: BadSeals) -> Result<String, Failure> {
     Ok(match machine.store.install(&release, &seal, bad)? {
         Installed::New(entry) => format!("installed {entry}; it is tried at the next boot\n"),
         Installed::Resealed(entry) => format!("{entry} has a newer seal now\n"),
+        Installed::Retried(entry) => format!("{entry} is tried again at the next boot\n"),
         Installed::Already(entry) => format!("{entry} is installed already\n"),
     })
 }
@@ -164,13 +166,15 @@ fn install(directory: &Path, bad: BadSeals) -> Result<String, Failure> {
 /// For images with another init, which alone knows whether the machine is well.
 fn bless() -> Result<String, Failure> {
     let machine = Machine::here()?;
-    Ok(format!("{} is good\n", machine.bless()?))
+    let good = machine.bless()?;
+    machine.tidy()?;
+    Ok(format!("{good} is good\n"))
 }
 
 fn ask(how: How) -> Result<String, Failure> {
-    let init = Pid::INIT;
-    kill_process(init, how.signal())
-        .map_err(|errno| Failure::Cause(format!("cannot signal PID 1: {errno}")))?;
+    send(Pid::INIT, how.signal()).map_err(|error| {
+        Failure::Cause(format!("pintlectl: cannot signal PID 1: {}", error.errno))
+    })?;
     Ok(String::new())
 }
 

@@ -4,17 +4,20 @@
 use std::thread::sleep;
 use std::time::Duration;
 
+use pintle_mount::feeding::wait_within;
 use pintle_mount::teardown;
 use pintle_sys::signals::kill_everything;
 use pintle_sys::spawn::fork;
 use pintle_sys::watchdog::Watchdog;
-use rustix::process::Signal;
 use rustix::system::{RebootCommand, reboot};
 
 use crate::report::Report;
 
 /// For one unmount, or for a sync, on a disk that is slow and not broken.
 pub(crate) const STEP_LIMIT: Duration = Duration::from_secs(5);
+
+/// `SIGRTMIN` of the C library; systemd's tools and container managers count from there.
+pub(crate) const RTMIN: i32 = 34;
 
 /// How the machine goes down.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,12 +37,12 @@ impl How {
         }
     }
 
-    /// The signal that asks PID 1 for it.
-    pub(crate) fn signal(self) -> Signal {
+    /// The signal that asks PID 1 for it; systemd, which may be PID 1 on our root, understands the same.
+    pub(crate) fn signal(self) -> i32 {
         match self {
-            How::Reboot => Signal::TERM,
-            How::PowerOff => Signal::USR2,
-            How::Halt => Signal::USR1,
+            How::Halt => RTMIN + 3,
+            How::PowerOff => RTMIN + 4,
+            How::Reboot => RTMIN + 5,
         }
     }
 
@@ -59,9 +62,9 @@ pub(crate) fn go_down(how: How, watchdog: Option<Watchdog>, report: &mut Report)
             report.alert("watchdog", &error.to_string());
         }
     };
-    end_all_processes();
+    end_all_processes(&mut feed);
     let left = teardown::leave_root();
-    let synced = teardown::sync_within(STEP_LIMIT);
+    let synced = teardown::sync_within(STEP_LIMIT, &mut feed);
     let leftovers = teardown::take_down(STEP_LIMIT, &mut feed);
     for error in [left.map_err(|e| e.to_string()), synced.map_err(|e| e.to_string())] {
         error.unwrap_or_else(|error| report.alert("shutdown", &error));
@@ -73,22 +76,25 @@ pub(crate) fn go_down(how: How, watchdog: Option<Watchdog>, report: &mut Report)
     reset(how)
 }
 
-/// Goes down at once.
+/// Goes down at once. A child does it, because the call ends its caller where the hardware does not do what it should; if
+/// it returns, the watchdog, or a person, is what is left.
 pub(crate) fn reset(how: How) -> ! {
     loop {
-        // It returns only when the kernel refuses; the watchdog, or a person, is what is left then.
-        reboot(how.command()).unwrap_or_default();
+        let command = || reboot(how.command());
+        if fork(|| u8::from(command().is_err())).is_err() {
+            command().unwrap_or_default();
+        }
         sleep(STEP_LIMIT);
     }
 }
 
 /// From a child, because a signal for every process can block on one of them; it spares itself and PID 1.
-fn end_all_processes() {
+fn end_all_processes(feed: &mut dyn FnMut()) {
     let ended = fork(|| {
         // That there is nothing left to kill is an error to the kernel only.
         u8::from(kill_everything().is_err())
     });
-    ended.and_then(|child| child.wait(Some(STEP_LIMIT))).unwrap_or_default();
+    ended.and_then(|child| wait_within(&child, STEP_LIMIT, feed)).unwrap_or_default();
 }
 
 /// A watchdog guards a reboot to its end; a machine that shall stand still is to be let.

@@ -7,11 +7,8 @@ use rustix::process::Signal;
 
 use crate::corruption_watch::CorruptionWatch;
 use crate::notify::NotifySocket;
-use crate::power::How;
+use crate::power::{How, RTMIN};
 use crate::report::Report;
-
-/// `SIGRTMIN` of the C library; systemd's tools and container managers count from there.
-const RTMIN: i32 = 34;
 
 /// Which signal asks for what. SIGTERM, SIGUSR1 and SIGUSR2 are busybox' reboot, halt and poweroff; SIGINT is
 /// ctrl-alt-del; the real-time ones are systemd's.

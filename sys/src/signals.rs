@@ -70,6 +70,24 @@ pub fn kill_everything() -> Result<()> {
         .map_err(|errno| failed("end all processes", errno))
 }
 
+/// Sends a signal by its number, which may be a real-time one, to a process.
+pub fn send(to: rustix::process::Pid, number: i32) -> Result<()> {
+    send_raw(to.as_raw_nonzero().get(), number)
+}
+
+/// Sends a signal by its number to all processes of a group.
+pub fn send_to_group(group: rustix::process::Pid, number: i32) -> Result<()> {
+    send_raw(-group.as_raw_nonzero().get(), number)
+}
+
+fn send_raw(to: i32, number: i32) -> Result<()> {
+    // SAFETY: kill(2) takes two numbers and touches no memory; it refuses those that mean nothing.
+    match unsafe { libc::kill(to, number) } {
+        0 => Ok(()),
+        _ => Err(failed("signal a process", nix::errno::Errno::last())),
+    }
+}
+
 /// Gives every signal its default disposition and unblocks all. What PID 1 blocks and ignores
 /// would otherwise stay blocked and ignored in the programs it executes.
 ///

@@ -111,7 +111,8 @@ pub(crate) struct Policy {
     pub(crate) stop_timeout: Millis,
     pub(crate) backoff_first: Millis,
     pub(crate) backoff_max: Millis,
-    /// A service that ends after so many starts in `start_interval` has failed.
+    /// A service that ends after so many starts in `start_interval`, or fails so often in a row without having been up
+    /// for as long, has failed.
     pub(crate) start_burst: u32,
     /// Up for this long, a service has no failures to its name. Zero: there is no start limit.
     pub(crate) start_interval: Millis,
@@ -267,6 +268,9 @@ fn ended(outcome: Outcome, tries: Tries, now: Millis, policy: &Policy) -> (State
         (Outcome::Failure, _, Restart::Never) => {
             (State::Failed, actions(&[Action::Sweep, Action::AnnounceFailed]))
         }
+        (Outcome::Failure, _, Restart::OnFailure | Restart::Always) if tries.in_a_row(policy) => {
+            (State::Failed, actions(&[Action::Sweep, Action::AnnounceFailed]))
+        }
         (Outcome::Failure, _, Restart::OnFailure | Restart::Always)
         | (Outcome::Success, _, Restart::Always) => again(tries, now, policy),
     }
@@ -320,6 +324,12 @@ impl Tries {
         policy.start_interval > 0
             && self.starts >= policy.start_burst
             && self.is_recent(now, policy)
+    }
+
+    /// Whether this failure is the last of too many in a row. Pauses grow, so that counting starts in an interval
+    /// alone would let a service that lives for a second crash for ever.
+    fn in_a_row(self, policy: &Policy) -> bool {
+        policy.start_interval > 0 && self.failed.saturating_add(1) >= policy.start_burst
     }
 
     fn is_recent(self, now: Millis, policy: &Policy) -> bool {
@@ -490,14 +500,40 @@ mod tests {
         assert_eq!(spawned, 3);
     }
 
+    /// With the defaults, and pauses that grow beyond the interval: by starts in an interval it would never be over.
     #[test]
-    fn starts_that_are_far_apart_are_never_too_many() {
+    fn a_service_that_crashes_every_second_fails_in_the_end() {
+        let policy = Policy {
+            backoff_max: 30_000,
+            start_burst: 10,
+            start_interval: 60_000,
+            ..policy(Kind::Exec, Restart::OnFailure)
+        };
+        let (mut state, mut now, mut starts) = (State::Down, 0, 0);
+        let mut event = Event::Start;
+        while state != State::Failed {
+            (state, _) = step(state, event, now, &policy);
+            (state, _) = step(state, Event::Ready, now, &policy);
+            starts += 1;
+            now += 1_000;
+            (state, _) = step(state, Event::Exited(Outcome::Failure), now, &policy);
+            if let State::Pausing { until, .. } = state {
+                now = until;
+            }
+            event = Event::Tick;
+        }
+        assert_eq!(starts, 10);
+    }
+
+    #[test]
+    fn failures_that_are_far_apart_are_never_too_many() {
         let policy = policy(Kind::Exec, Restart::Always);
         let (mut state, mut now) = (State::Down, 0);
         for _ in 0..100 {
             let event = if state == State::Down { Event::Start } else { Event::Tick };
             (state, _) = step(state, event, now, &policy);
-            now += 1_001;
+            (state, _) = step(state, Event::Ready, now, &policy);
+            now += policy.start_interval + 1;
             (state, _) = step(state, Event::Exited(Outcome::Failure), now, &policy);
             let State::Pausing { until, .. } = state else { panic!("{state:?}") };
             now = until;

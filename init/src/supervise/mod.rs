@@ -16,8 +16,8 @@ use rustix::process::Pid;
 
 use crate::health::Essential;
 use crate::report::{self, Report};
-use machine::{Action, Event, Millis, Outcome, Policy, State};
-use order::Turn;
+use machine::{Action, Event, Millis, Outcome, Policy, State, Then};
+use order::{Goal, Turn, View};
 use process::Process;
 pub(crate) use process::{CGROUPS, NOTIFY_SOCKET};
 
@@ -46,13 +46,6 @@ enum Exec {
     Known,
 }
 
-/// What is wanted of a service.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Goal {
-    Run,
-    Rest,
-}
-
 /// Whether a service's health command has passed since it became ready.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Checked {
@@ -69,8 +62,10 @@ impl Services {
     /// The services of `system`, all down; those that boot starts are wanted.
     pub(crate) fn new(system: System) -> Self {
         let started = system.started_at_boot();
-        let unit = |(service, started): (&Service, &bool)| Unit::new(service, *started);
-        let units = system.services.iter().zip(&started).map(unit).collect();
+        let goal = |started: &bool| if *started { Goal::Run } else { Goal::Rest };
+        let goals = started.iter().map(goal);
+        let units = system.services.iter().zip(goals).map(|(it, goal)| Unit::new(it, goal));
+        let units = units.collect();
         Self { configured: system.services, units, pending: VecDeque::new() }
     }
 
@@ -80,11 +75,7 @@ impl Services {
 
     /// Starts what may start now, stops what has lost what it requires, and feeds every deadline that has passed.
     pub(crate) fn advance(&mut self, now: Millis, report: &mut Report) {
-        for index in 0..self.units.len() {
-            self.tick(index, now);
-            self.start_if_due(index);
-            self.stop_if_bereft(index);
-        }
+        (0..self.units.len()).for_each(|index| self.tick(index, now));
         self.settle(now, report);
     }
 
@@ -147,9 +138,9 @@ impl Services {
 
     /// Tells those to stop that nothing depends on any more; the number that still have a process.
     pub(crate) fn stop_what_may(&mut self, now: Millis, report: &mut Report) -> usize {
-        let states = self.states();
+        let views = self.views();
         for (index, unit) in self.units.iter().enumerate() {
-            if is_stoppable(unit) && order::may_stop(index, &self.configured, &states) {
+            if is_stoppable(unit) && order::may_stop(index, &self.configured, &views) {
                 self.pending.push_back((index, Event::Stop));
             }
         }
@@ -159,15 +150,30 @@ impl Services {
 
     /// What the essential services look like together.
     pub(crate) fn essential(&self) -> Essential {
-        let essential = |index: &usize| {
-            let service = self.configured.get(*index);
-            service.is_some_and(|service| service.essential == Importance::Yes)
+        let turns = order::turns(&self.configured, &self.views());
+        let is_lost = |index: &usize| {
+            let unit = self.units.get(*index);
+            unit.is_some_and(|unit| unit.state.is_lost()) || turns.get(*index) == Some(&Turn::Never)
         };
-        let mut all = (0..self.units.len()).filter(essential);
-        if let Some(lost) = all.clone().find(|index| self.is_lost(*index)) {
+        if let Some(lost) = self.essential_ones().find(is_lost) {
             return Essential::Lost(lost);
         }
-        if all.all(|index| self.is_sound(index)) { Essential::Ready } else { Essential::Waiting }
+        match self.essential_ones().all(|index| self.is_sound(index)) {
+            true => Essential::Ready,
+            false => Essential::Waiting,
+        }
+    }
+
+    /// The names of the essential services that are not ready, or whose health command has not passed.
+    pub(crate) fn unsound(&self) -> String {
+        let unsound = self.essential_ones().filter(|index| !self.is_sound(*index));
+        unsound.map(|index| self.name(index)).collect::<Vec<_>>().join(", ")
+    }
+
+    fn essential_ones(&self) -> impl Iterator<Item = usize> {
+        let essential = |service: &Service| service.essential == Importance::Yes;
+        let all = self.configured.iter().enumerate();
+        all.filter(move |(_, service)| essential(service)).map(|(index, _)| index)
     }
 
     /// Runs the health commands of what is ready and has not been checked.
@@ -190,36 +196,37 @@ impl Services {
     }
 
     fn tick(&mut self, index: usize, now: Millis) {
-        let due = self.units.get(index).and_then(|unit| unit.state.deadline());
-        if due.is_some_and(|deadline| deadline <= now) {
-            self.pending.push_back((index, Event::Tick));
+        let Some(unit) = self.units.get(index) else { return };
+        if unit.state.deadline().is_some_and(|deadline| deadline <= now) {
+            // On the way down nothing is started again.
+            let last = matches!(unit.state, State::Pausing { .. }) && unit.goal == Goal::Rest;
+            self.pending.push_back((index, if last { Event::Stop } else { Event::Tick }));
         }
     }
 
-    fn start_if_due(&mut self, index: usize) {
-        let waiting = self
-            .units
-            .get(index)
-            .is_some_and(|unit| unit.goal == Goal::Run && unit.state == State::Down);
-        if waiting && order::turn(index, &self.configured, &self.states()) == Turn::Now {
-            self.pending.push_back((index, Event::Start));
-        }
-    }
-
-    fn stop_if_bereft(&mut self, index: usize) {
-        if self.units.get(index).is_some_and(is_stoppable)
-            && order::turn(index, &self.configured, &self.states()) == Turn::Never
-        {
-            self.pending.push_back((index, Event::Stop));
-        }
-    }
-
-    /// Answers pending events until there are none; each answer lets others start.
+    /// Answers pending events until there are none. Each round of answers lets others start, or takes from them what they
+    /// require.
     fn settle(&mut self, now: Millis, report: &mut Report) {
-        while let Some((index, event)) = self.pending.pop_front() {
-            self.feed(index, event, now, report);
+        loop {
+            while let Some((index, event)) = self.pending.pop_front() {
+                self.feed(index, event, now, report);
+            }
+            self.follow_turns();
             if self.pending.is_empty() {
-                (0..self.units.len()).for_each(|index| self.start_if_due(index));
+                return;
+            }
+        }
+    }
+
+    fn follow_turns(&mut self) {
+        let turns = order::turns(&self.configured, &self.views());
+        for (index, (unit, turn)) in self.units.iter().zip(turns).enumerate() {
+            match turn {
+                Turn::Now if unit.state == State::Down && unit.goal == Goal::Run => {
+                    self.pending.push_back((index, Event::Start));
+                }
+                Turn::Never if is_stoppable(unit) => self.pending.push_back((index, Event::Stop)),
+                Turn::Now | Turn::Later | Turn::Never => {}
             }
         }
     }
@@ -240,17 +247,12 @@ impl Services {
         announce(service, before, unit.state, report);
     }
 
-    fn states(&self) -> Vec<State> {
-        self.units.iter().map(|unit| unit.state).collect()
+    fn views(&self) -> Vec<View> {
+        self.units.iter().map(|unit| View { state: unit.state, goal: unit.goal }).collect()
     }
 
     fn is_notify(&self, index: usize) -> bool {
         self.units.get(index).is_some_and(|unit| unit.policy.kind == machine::Kind::Notify)
-    }
-
-    fn is_lost(&self, index: usize) -> bool {
-        self.units.get(index).is_some_and(|unit| unit.state.is_lost())
-            || order::turn(index, &self.configured, &self.states()) == Turn::Never
     }
 
     fn is_sound(&self, index: usize) -> bool {
@@ -264,11 +266,11 @@ impl Services {
 }
 
 impl Unit {
-    fn new(service: &Service, started: bool) -> Self {
+    fn new(service: &Service, goal: Goal) -> Self {
         Self {
             state: State::Down,
             policy: Policy::of(service),
-            goal: if started { Goal::Run } else { Goal::Rest },
+            goal,
             process: None,
             exec: Exec::Known,
             checked: Checked::Due(0),
@@ -376,9 +378,13 @@ impl Policy {
     }
 }
 
-/// Whether it runs, or would again, and has not been told to end.
+/// Whether it runs, or would again, and has not been told to end for good.
 fn is_stoppable(unit: &Unit) -> bool {
-    matches!(unit.state, State::Starting { .. } | State::Up { .. } | State::Pausing { .. })
+    match unit.state {
+        State::Starting { .. } | State::Up { .. } | State::Pausing { .. } => true,
+        State::Stopping { then, .. } | State::Killing { then } => then != Then::Rest,
+        State::Down | State::Done | State::Ended | State::Failed => false,
+    }
 }
 
 /// When the service's health command is to run, if it has one that is to run at all.

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use pintle_config::{Command, CpuMax, Group, Kind, Service};
 use pintle_sys::cgroup::Cgroup;
+use pintle_sys::signals::{send, send_to_group};
 use pintle_sys::spawn::{Child, ExecOutcome, Identity, Program, StringArray};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, open};
-use rustix::process::{Gid, Pid, Signal, Uid, kill_process_group};
+use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
+use rustix::process::{Gid, Pid, Uid};
 
 /// Where the services' cgroups are, a directory each.
 pub(crate) const CGROUPS: &str = "/sys/fs/cgroup/pintle";
@@ -64,11 +65,11 @@ impl Process {
         self.child.exec_outcome()
     }
 
-    /// Signals the main process and those of its session that did not leave its group; one that is gone needs none.
+    /// Signals the main process and those of its session that did not leave its group; right after its start there is no
+    /// group yet. One that is gone needs no signal.
     pub(crate) fn signal(&self, signal: u8) {
-        if let Some(signal) = Signal::from_named_raw(i32::from(signal)) {
-            kill_process_group(self.child.pid, signal).unwrap_or_default();
-        }
+        let (pid, signal) = (self.child.pid, i32::from(signal));
+        send_to_group(pid, signal).or_else(|_| send(pid, signal)).unwrap_or_default();
     }
 
     /// SIGKILL for everything in the cgroup.
@@ -142,8 +143,7 @@ impl Streams {
     fn open(service: &Service) -> Result<Self, Error> {
         match &service.tty {
             Some(tty) => {
-                let input = open_path(tty.as_str(), OFlags::RDWR | OFlags::NOCTTY)?;
-                let output = open_path(tty.as_str(), OFlags::RDWR | OFlags::NOCTTY)?;
+                let (input, output) = (open_tty(tty.as_str())?, open_tty(tty.as_str())?);
                 Ok(Self { input, output, kind: Terminal::Controlling })
             }
             None => Ok(Self {
@@ -212,6 +212,15 @@ fn strings(texts: impl Iterator<Item = String>) -> Result<StringArray, NulError>
 fn open_path(path: &str, flags: OFlags) -> Result<OwnedFd, Error> {
     open(Path::new(path), flags | OFlags::CLOEXEC, Mode::empty())
         .map_err(|errno| Error::Open { path: path.to_owned(), errno })
+}
+
+/// Without waiting for a carrier, which may never come; the service then has it as a terminal is by default.
+fn open_tty(path: &str) -> Result<OwnedFd, Error> {
+    let tty = open_path(path, OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK)?;
+    match fcntl_setfl(&tty, OFlags::empty()) {
+        Ok(()) => Ok(tty),
+        Err(errno) => Err(Error::Open { path: path.to_owned(), errno }),
+    }
 }
 
 impl fmt::Display for Error {

@@ -52,8 +52,8 @@ table! {
 
             /// The hardware watchdog: the machine is reset when it hangs for so long.
             ///
-            /// `"off"` leaves the watchdog alone. Where the hardware cannot count so far, its longest
-            /// time holds.
+            /// `"off"` leaves the watchdog alone. Where the hardware cannot count so far, half of the
+            /// time is tried, then half of that, and so on.
             "watchdog" = "30s" => watchdog: Watchdog,
 
             /// How long a new image may take until it is healthy, unless the image says so itself.
@@ -120,7 +120,8 @@ choice! {
     pub enum OnCorruption as String {
         /// It is reported.
         Alert = "alert",
-        /// The service that read the block is started again.
+        /// All services are started again, since the kernel does not say who has read the block;
+        /// from the sixth time in one run on, it is as with `reboot`.
         RestartService = "restart-service",
         /// The image is put on trial again, and the machine reboots.
         Reboot = "reboot",

@@ -24,8 +24,10 @@ table! {
 
             /// Another init of the image, which is executed in place of the supervisor.
             ///
-            /// pintle then is the image's verified initramfs and its updater. The image has no
-            /// `[service.NAME]` then.
+            /// pintle then is the image's verified initramfs and its updater, and the image has no
+            /// `[service.NAME]`. When the machine is well the init runs `pintlectl bless`; an image on
+            /// trial that never does uses up its tries. The watchdog is stopped before the init is
+            /// executed, which starts it again if it wants to.
             "init" = (none; "/usr/lib/systemd/systemd") => init: Option<Program>,
 
             /// How long a new image may take until it is healthy.

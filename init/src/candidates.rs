@@ -11,7 +11,7 @@ use pintle_sys::watchdog::Watchdog;
 use pintle_update::{EntryFiles, EntryName, EntryState, Store, select};
 use pintle_verify::{Architecture, Expect, KeySet, Seal, Unverified, Verified};
 
-use crate::new_root::{self, NEW_ROOT};
+use crate::new_root::{self, NEW_ROOT, Next};
 use crate::refusal::Refusal;
 use crate::report::{Event, Report};
 use crate::stages::{Failure, Settings, feed};
@@ -37,6 +37,7 @@ pub(crate) struct Mounted {
     pub(crate) root: Root,
     /// What the image wants to run.
     pub(crate) system: System,
+    pub(crate) next: Next,
 }
 
 /// Boots the first entry, in the store's order, that can be booted.
@@ -58,7 +59,11 @@ impl Candidates<'_> {
         for name in &listing.unknown {
             self.report.alert("images", &format!("{name:?} is not the name of an entry"));
         }
-        let floor = self.store.floor().map_err(store::Error::from)?;
+        let trust = self.store.trust().map_err(store::Error::from)?;
+        for name in &trust.unknown {
+            self.report.alert("trust", &format!("{name:?} is no name that this version knows"));
+        }
+        let floor = trust.floor;
         let mut entries = select(&listing.entries, floor);
         if let Some(wanted) = &self.settings.overrides.entry {
             entries.sort_by_key(|entry| !is_called(entry, wanted.as_str()));
@@ -74,10 +79,10 @@ impl Candidates<'_> {
         let root = self.mount(files, &seal)?;
         self.announce_root(&counted, &seal, &root);
         new_root::warn_of_other_modules(self.report);
-        let system =
-            new_root::read_system().inspect_err(|_| drop(root.unmount(Path::new(NEW_ROOT))))?;
-        self.note_running(&counted);
-        Ok(Mounted { entry: counted, seal, root, system })
+        let (system, next) =
+            what_runs().inspect_err(|_| drop(root.unmount(Path::new(NEW_ROOT))))?;
+        self.note_running(&counted, &next);
+        Ok(Mounted { entry: counted, seal, root, system, next })
     }
 
     /// Durably, before anything of the entry is used. Only a trial is refused for want of a counter: a good entry has
@@ -129,9 +134,14 @@ impl Candidates<'_> {
         self.table.roots(purpose).for_each(|position| self.modules.load(position));
     }
 
-    /// Without the mark, an entry that hangs is not told from one that was switched off.
-    fn note_running(&mut self, entry: &EntryName) {
-        if let Err(cause) = self.store.mark_running(entry) {
+    /// Without the mark, an entry that hangs is not told from one that was switched off. Another init notes no clean
+    /// shutdown, and is not to be blamed for that.
+    fn note_running(&mut self, entry: &EntryName, next: &Next) {
+        let noted = match next {
+            Next::Myself | Next::Own(_) => self.store.mark_running(entry),
+            Next::Other(_) => self.store.mark_clean(),
+        };
+        if let Err(cause) = noted {
             self.report.alert("boot counting", &cause.to_string());
         }
     }
@@ -154,6 +164,12 @@ impl Candidates<'_> {
         let (entry, reason) = (entry.to_string(), refusal.to_string());
         self.report.event(&Event::EntryRefused { entry: &entry, reason: &reason });
     }
+}
+
+fn what_runs() -> Result<(System, Next), Refusal> {
+    let system = new_root::read_system()?;
+    let next = Next::of(&system)?;
+    Ok((system, next))
 }
 
 /// By name without boot counters.

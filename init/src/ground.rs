@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use pintle_config::System;
-use pintle_mount::base;
+use pintle_mount::{base, teardown};
 use rustix::io::Errno;
 
 use crate::report::Report;
@@ -22,10 +22,11 @@ const TOOLS: &str = "/run/pintle/bin";
 
 /// Prepares it all; each part that fails is reported, and missed by those services only that need it.
 pub(crate) fn prepare(system: &System, report: &mut Report) {
-    let parts: [(&str, Result<(), String>); 4] = [
+    let parts: [(&str, Result<(), String>); 5] = [
         ("mounts", base::mount_rest().map_err(|error| error.to_string())),
         ("cgroups", make_cgroups().map_err(|error| error.to_string())),
         ("hostname", set_hostname(system).map_err(|errno| errno.to_string())),
+        ("exit root", teardown::prepare().map_err(|error| error.to_string())),
         ("tools", link_tools().map_err(|error| error.to_string())),
     ];
     for (part, outcome) in parts {

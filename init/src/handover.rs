@@ -6,6 +6,7 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 
 use pintle_config::Boot;
+use pintle_mount::Root;
 
 /// Written by stage 1, read once by stage 2.
 const PATH: &str = "/run/pintle/handover.bin";
@@ -14,7 +15,7 @@ const PATH: &str = "/run/pintle/handover.bin";
 const BYTES_MAX: u64 = (Boot::BYTES_MAX + 4096) as u64;
 
 /// The version of the format: stage 2 comes from the image and may be older or newer than stage 1.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What stage 1 knows and stage 2 needs.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -25,14 +26,39 @@ pub(crate) struct Handover {
     pub(crate) version: String,
     /// The root hash in its seal, in hexadecimal.
     pub(crate) root_hash: String,
-    /// What checks its blocks: `dm` or `fs`.
-    pub(crate) verity: String,
+    /// What checks its blocks, and how the kernel calls them when they are wrong.
+    pub(crate) root: Checked,
     /// Whether the command line of an unlocked machine asks for a shell beside the services.
     pub(crate) shell: WantsShell,
     /// How much of the report the virtio port has.
     pub(crate) report_sent: u64,
     /// The boot configuration with the command line applied, as `boot.bin` has it.
     pub(crate) boot: Vec<u8>,
+}
+
+/// [`Root`], as it is written.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub(crate) enum Checked {
+    Dm { minor: u32 },
+    Fs { device: String, inode: u64 },
+}
+
+impl From<Root> for Checked {
+    fn from(root: Root) -> Self {
+        match root {
+            Root::Dm { minor } => Self::Dm { minor },
+            Root::Fs { device, inode } => Self::Fs { device, inode },
+        }
+    }
+}
+
+impl From<Checked> for Root {
+    fn from(checked: Checked) -> Self {
+        match checked {
+            Checked::Dm { minor } => Self::Dm { minor },
+            Checked::Fs { device, inode } => Self::Fs { device, inode },
+        }
+    }
 }
 
 /// Whether there is to be a shell.

@@ -21,6 +21,8 @@ pub(crate) enum Task {
     Keep,
     /// Marks the running entry good.
     Bless,
+    /// Remembers the entries that turned out bad, and empties some of the trash.
+    Tidy,
     /// Puts the running entry on trial again.
     Demote,
     /// Notes that the running entry has been well for long.
@@ -59,13 +61,15 @@ pub(crate) enum Done {
 
 impl Task {
     /// All of them.
-    const ALL: [Task; 5] = [Task::Keep, Task::Bless, Task::Demote, Task::Settle, Task::Clean];
+    const ALL: [Task; 6] =
+        [Task::Keep, Task::Bless, Task::Tidy, Task::Demote, Task::Settle, Task::Clean];
 
     /// The word on the child's command line.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Task::Keep => "keep",
             Task::Bless => "bless",
+            Task::Tidy => "tidy",
             Task::Demote => "demote",
             Task::Settle => "settle",
             Task::Clean => "clean",

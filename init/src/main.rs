@@ -37,6 +37,7 @@ mod stages;
 mod status;
 mod store;
 mod supervise;
+mod watchdog;
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -10,8 +10,9 @@ use pintle_config::{EtcMode, Program, Purpose, Shell, System};
 use pintle_mount::{Root, overlay, switch_root};
 use pintle_sys::exec;
 use pintle_sys::spawn::StringArray;
+use pintle_sys::watchdog::Watchdog;
 use pintle_update::EntryState;
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 
 use crate::candidates::{Candidates, Mounted};
 use crate::handover::{Handover, WantsShell};
@@ -36,11 +37,11 @@ const MODULES: &str = "usr/lib/modules";
 const TRANSIENT_ETC: &str = "/run/pintle/etc";
 
 /// Who goes on in the new root.
-enum Next {
+pub(crate) enum Next {
     /// This very program, begun anew: nothing that stage 1 has opened or allocated stays.
     Myself,
-    /// The image's own pintle-init, open from the verified root.
-    Own(File),
+    /// The image's own pintle-init, in memory, so that a failing disk cannot take PID 1 away.
+    Own(OwnedFd),
     /// Another init, by its path in the new root.
     Other(Program),
 }
@@ -75,27 +76,41 @@ pub(crate) fn enter(mut all: Candidates<'_>, mounted: Mounted) -> Result<Infalli
     bind_var().or_alert(all.report);
     let handover = hand_over(&all, &mounted)?;
     handover.write().or_alert(all.report);
-    let next = Next::of(mounted.system);
     switch_root(Path::new(NEW_ROOT))?;
-    match next {
+    match mounted.next {
         Next::Myself => Err(become_myself().into()),
-        Next::Own(file) => Err(become_own_init(&file).into()),
+        Next::Own(copy) => Err(become_own_init(&copy).into()),
         Next::Other(path) => {
-            all.watchdog.take().map(|watchdog| watchdog.disarm());
+            // It starts the watchdog again, if it wants to: fed by nobody, it would end a slow start.
+            disarm(all.watchdog.take()).or_alert(all.report);
             Err(become_init(&path).into())
         }
     }
 }
 
+fn disarm(watchdog: Option<Watchdog>) -> Result<(), pintle_sys::Error> {
+    watchdog.map_or(Ok(()), Watchdog::disarm)
+}
+
 impl Next {
-    fn of(system: System) -> Self {
-        let own = Path::new(NEW_ROOT).join(OWN_INIT);
-        match (&system.init, File::open(own)) {
-            (Some(other), _) => Next::Other(other.clone()),
-            (None, Ok(own)) => Next::Own(own),
-            (None, Err(_)) => Next::Myself,
+    /// Read and copied now, while there still is a next entry to go to.
+    pub(crate) fn of(system: &System) -> Result<Self, Refusal> {
+        let refuse = |cause: &dyn std::fmt::Display| Refusal::Init(cause.to_string());
+        if let Some(other) = &system.init {
+            return Ok(Next::Other(other.clone()));
+        }
+        match File::open(Path::new(NEW_ROOT).join(OWN_INIT)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Next::Myself),
+            Err(error) => Err(refuse(&error)),
+            Ok(own) if !is_elf(&own) => Err(refuse(&"it is no ELF file")),
+            Ok(own) => exec::memory_copy_of(own.as_fd()).map(Next::Own).map_err(|e| refuse(&e)),
         }
     }
+}
+
+fn is_elf(file: &File) -> bool {
+    let mut magic = [0; 4];
+    std::os::unix::fs::FileExt::read_exact_at(file, &mut magic, 0).is_ok() && magic == *b"\x7fELF"
 }
 
 /// Local changes that cannot be had are no reason not to boot: they are kept in memory then.
@@ -135,7 +150,7 @@ fn hand_over(all: &Candidates<'_>, mounted: &Mounted) -> Result<Handover, Failur
         entry: mounted.entry.to_string(),
         version: mounted.seal.version.to_string(),
         root_hash: mounted.seal.root_hash.hex(),
-        verity: way_word(&mounted.root).to_owned(),
+        root: mounted.root.clone().into(),
         shell: match all.settings.overrides.shell {
             Some(Shell::Stage2) => WantsShell::Yes,
             Some(Shell::No | Shell::Stage1) | None => WantsShell::No,
@@ -150,12 +165,8 @@ fn become_myself() -> pintle_sys::Error {
     exec::replace(c"/proc/self/exe", &words(&["pintle-init"]), &words(&[]))
 }
 
-/// Runs from memory, so that a failing disk cannot take PID 1 away.
-fn become_own_init(file: &File) -> pintle_sys::Error {
-    match exec::memory_copy_of(file.as_fd()) {
-        Ok(copy) => exec::replace_by_fd(copy.as_fd(), &words(&["pintle-init"]), &words(&[])),
-        Err(error) => error,
-    }
+fn become_own_init(copy: &OwnedFd) -> pintle_sys::Error {
+    exec::replace_by_fd(copy.as_fd(), &words(&["pintle-init"]), &words(&[]))
 }
 
 fn become_init(path: &Program) -> pintle_sys::Error {
@@ -181,7 +192,7 @@ fn read_bounded(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
 pub(crate) fn way_word(root: &Root) -> &'static str {
     match root {
         Root::Dm { .. } => "dm",
-        Root::Fs => "fs",
+        Root::Fs { .. } => "fs",
     }
 }
 

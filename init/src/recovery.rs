@@ -6,6 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use pintle_config::{Boot, Lock, PortName, Recovery, Watchdog as Patience};
+use pintle_mount::feeding::FEEDING;
 use pintle_mount::teardown;
 use pintle_sys::watchdog::Watchdog;
 
@@ -15,9 +16,6 @@ use crate::report::{Event, Report};
 use crate::shell;
 use crate::stages::feed;
 use crate::store::STATE;
-
-/// The shortest watchdog timeout that can be configured is 2 s.
-const FEEDING: Duration = Duration::from_secs(1);
 
 /// What follows when nothing boots. Until the boot configuration is known it is a reboot.
 #[derive(Clone, Debug)]
@@ -87,10 +85,8 @@ pub(crate) fn recover(policy: &LastResort, failure: &impl fmt::Display, report: 
             disarm(watchdog, report);
             power::reset(How::PowerOff)
         }
-        Recovery::Shell => {
-            disarm(watchdog, report);
-            shell(report)
-        }
+        // Fed and not disarmed, which a driver may not allow: it must not end what a person does there.
+        Recovery::Shell => shell(watchdog.as_ref(), report),
     }
 }
 
@@ -120,8 +116,8 @@ fn disarm(watchdog: Option<Watchdog>, report: &mut Report) {
 }
 
 /// Gives the console to the shell that the initramfs carries; when it ends, or there is none, the machine reboots.
-fn shell(report: &mut Report) -> ! {
-    if let Err(error) = shell::run_to_its_end(&mut || {}) {
+fn shell(watchdog: Option<&Watchdog>, report: &mut Report) -> ! {
+    if let Err(error) = shell::run_to_its_end(&mut || feed(watchdog)) {
         report.alert("recovery shell", &error.to_string());
     }
     power::reset(How::Reboot)

@@ -23,6 +23,8 @@ pub(crate) enum Refusal {
     NoWay,
     /// What it wants to run cannot be read.
     System(String),
+    /// Its own pintle-init cannot be read.
+    Init(String),
 }
 
 impl fmt::Display for Refusal {
@@ -39,6 +41,7 @@ impl fmt::Display for Refusal {
             Self::Descriptors(cause) => write!(f, "cannot use its files: {cause}"),
             Self::NoWay => f.write_str("there is no way to verify it"),
             Self::System(cause) => f.write_str(cause),
+            Self::Init(cause) => write!(f, "cannot use its pintle-init: {cause}"),
         }
     }
 }

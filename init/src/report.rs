@@ -37,6 +37,8 @@ pub(crate) enum Event<'a> {
     OptionIgnored { reason: &'a str },
     /// Something went wrong that the boot survives.
     Alert { subject: &'a str, cause: &'a str },
+    /// The watchdog resets the machine after so long without a sign of life; without a number there is none.
+    Watchdog { seconds: Option<u64> },
     /// The state device is not there yet.
     Waiting { device: &'a str, seconds: u64 },
     /// The state file system is mounted.
@@ -89,15 +91,13 @@ pub(crate) struct Report {
     port: Option<File>,
     /// How much of the file the port has taken.
     sent: u64,
-    written: u64,
 }
 
 impl Report {
     /// Reports to the kernel log and the file; what cannot be opened is done without.
     pub(crate) fn open() -> Self {
         let file = open_file();
-        let written = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |m| m.len());
-        Self { verbosity: verbosity(LogLevel::Info), file, port: None, sent: 0, written }
+        Self { verbosity: verbosity(LogLevel::Info), file, port: None, sent: 0 }
     }
 
     /// Tells the kernel log no more than `level`; the report itself is always whole.
@@ -148,26 +148,36 @@ impl Report {
             return;
         };
         line.push(b'\n');
-        if self.written.saturating_add(line.len() as u64) > REPORT_LIMIT {
+        if self.length() > REPORT_LIMIT {
             self.begin_anew();
         }
-        let Some(file) = &mut self.file else { return };
-        if file.write_all(&line).is_ok() {
-            self.written = self.written.saturating_add(line.len() as u64);
+        if let Some(file) = &mut self.file {
+            // A full `/run`: the kernel log has the event.
+            file.write_all(&line).unwrap_or_default();
         }
     }
 
-    /// Where the old file cannot be put aside, it is kept, and the report ends there.
+    /// Children write to the file too.
+    fn length(&self) -> u64 {
+        self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |it| it.len())
+    }
+
+    /// Where the old file cannot be put aside, it is kept, and the report ends there. A child ends before it needs another
+    /// one, and PID 1 must not go on in a file that was put aside.
     fn begin_anew(&mut self) {
-        self.file = std::fs::rename(PATH, OLD_PATH).ok().and_then(|()| open_file());
-        (self.written, self.sent) = (0, 0);
+        if rustix::process::getpid().is_init() {
+            self.send();
+            self.file = std::fs::rename(PATH, OLD_PATH).ok().and_then(|()| open_file());
+            self.sent = 0;
+        }
     }
 
     /// Hands the port what it has not taken yet; it takes nothing while no host listens.
     pub(crate) fn send(&mut self) {
+        let length = self.length();
         let (Some(file), Some(port)) = (&mut self.file, &mut self.port) else { return };
         let mut chunk = [0; CHUNK];
-        while self.sent < self.written {
+        while self.sent < length {
             let Ok(count) = read_at(file, self.sent, &mut chunk) else { return };
             let Ok(taken) = port.write(chunk.get(..count).unwrap_or_default()) else { return };
             if taken == 0 {
@@ -219,7 +229,7 @@ impl Event<'_> {
             Event::ShuttingDown { .. } | Event::Healthy { .. } => 5,
             Event::Started { .. } | Event::StateMounted { .. } | Event::DataFresh => 6,
             Event::Waiting { .. } | Event::LastReport { .. } => 5,
-            Event::Running { .. } => 6,
+            Event::Running { .. } | Event::Watchdog { .. } => 6,
             Event::Service { .. } | Event::Unmounting { .. } => 6,
         }
     }
@@ -234,6 +244,12 @@ impl fmt::Display for Event<'_> {
             }
             Event::OptionIgnored { reason } => f.write_str(reason),
             Event::Alert { subject, cause } => write!(f, "{subject}: {cause}"),
+            Event::Watchdog { seconds: Some(seconds) } => {
+                write!(f, "the watchdog resets a machine that hangs for {seconds} s")
+            }
+            Event::Watchdog { seconds: None } => {
+                f.write_str("there is no watchdog: a machine that hangs stays so")
+            }
             Event::Waiting { device, seconds } => {
                 write!(f, "waiting for {device}, for at most {seconds} s")
             }

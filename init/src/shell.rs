@@ -1,8 +1,8 @@
 //! A root shell on the console of an unlocked machine, for those who asked for it on the kernel command line.
 
 use std::ffi::CString;
-use std::time::Duration;
 
+use pintle_mount::feeding::FEEDING;
 use pintle_sys::spawn::{Child, Program, StringArray};
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags, open};
@@ -59,9 +59,6 @@ pub(crate) fn run_to_its_end(feed: &mut dyn FnMut()) -> Result<(), pintle_sys::E
     }
     Ok(())
 }
-
-/// The shortest watchdog timeout that can be configured is 2 s.
-const FEEDING: Duration = Duration::from_secs(1);
 
 fn start() -> Result<Child, pintle_sys::Error> {
     let what = "open the console";

@@ -4,9 +4,8 @@
 //! carries each to the pure part that decides ([`supervise`](crate::supervise), [`health`](crate::health)) and does what was
 //! decided. It never waits for anything else: what may block is a child's, among the [`Jobs`].
 
-use pintle_config::{Boot, OnCorruption, System, Watchdog as WatchdogPolicy};
+use pintle_config::{Boot, OnCorruption, System};
 use pintle_mount::corruption::Corruption;
-use pintle_sys::watchdog::Watchdog;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{WaitOptions, WaitStatus, wait};
 use rustix::time::Timespec;
@@ -23,12 +22,23 @@ use crate::shell::Shell;
 use crate::status::{self, Status};
 use crate::supervise::Services;
 use crate::supervise::machine::{Millis, Outcome};
+use crate::watchdog::{self, Guard};
 
 /// What `pintle build` compiled from the image's configuration.
 const SYSTEM: &str = "/usr/lib/pintle/system.bin";
 
 /// An entry that has been healthy for so long is forgiven its unclean ends.
 const SETTLED_AFTER: Millis = 10 * 60 * 1000;
+
+/// As often are services restarted for corrupt blocks in one run.
+const RESTARTS_MAX: u32 = 5;
+
+/// How long after a blessing that failed the next one is tried, and how often.
+const BLESS_PAUSE: Millis = 10_000;
+const BLESSINGS_MAX: u32 = 6;
+
+/// Children reaped in one turn, so that a storm of orphans cannot keep PID 1 from the rest.
+const BURST_MAX: usize = 256;
 
 /// The machine while it runs.
 pub(crate) struct Stage2 {
@@ -40,10 +50,14 @@ pub(crate) struct Stage2 {
     phase: Phase,
     jobs: Jobs,
     settle_at: Option<Millis>,
+    bless_at: Option<Millis>,
+    /// How often blessing failed.
+    blessings: u32,
     kept: Kept,
+    /// How often corrupt blocks had the services restarted.
+    restarts: u32,
     senses: Senses,
-    /// With the pause after which it wants to be fed again.
-    watchdog: Option<(Watchdog, Millis)>,
+    watchdog: Option<Guard>,
     shell: Option<Shell>,
     report: Report,
     status: Option<Status>,
@@ -132,7 +146,7 @@ impl Stage2 {
         let deadline = clock::milliseconds().saturating_add(boot.health_timeout(&system).get());
         Self {
             senses: Senses::open(&mut report),
-            watchdog: open_watchdog(&boot, &mut report),
+            watchdog: watchdog::start(&boot, &mut report),
             system: Timeouts {
                 min_ready: boot.min_ready(&system).get(),
                 shutdown: system.shutdown_timeout.get(),
@@ -142,7 +156,10 @@ impl Stage2 {
             phase: Phase::Running,
             jobs: Jobs::default(),
             settle_at: None,
+            bless_at: None,
+            blessings: 0,
             kept: Kept::No,
+            restarts: 0,
             shell: (handover.shell == WantsShell::Yes).then(Shell::new),
             handover,
             boot,
@@ -190,7 +207,10 @@ impl Stage2 {
         }
         self.services.hear_execs(&mut self.report);
         self.reap(now);
-        for corruption in self.senses.corruption() {
+        let root = self.handover.root.clone().into();
+        let mut corruption = self.senses.corruption();
+        corruption.retain(|block| block.is_of(&root));
+        if !corruption.is_empty() {
             self.react(&corruption, now);
         }
         if let Some(how) = self.senses.shutdown_request() {
@@ -200,7 +220,8 @@ impl Stage2 {
 
     /// Reaps every child that has ended, orphans too.
     fn reap(&mut self, now: Millis) {
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        let ended = || wait(WaitOptions::NOHANG).ok().flatten();
+        for (pid, status) in std::iter::from_fn(ended).take(BURST_MAX) {
             let outcome = outcome(status);
             self.services.exited(pid, outcome, now);
             self.shell.iter_mut().for_each(|shell| shell.exited(pid, now));
@@ -235,7 +256,18 @@ impl Stage2 {
         self.jobs.add(Task::Bless);
     }
 
+    /// What is healthy and was not blessed for a full or slow disk would use up its tries.
+    fn bless_again(&mut self, now: Millis) {
+        if self.blessings < BLESSINGS_MAX {
+            self.blessings += 1;
+            self.bless_at = Some(now.saturating_add(BLESS_PAUSE));
+        }
+    }
+
     fn settle(&mut self, now: Millis) {
+        if self.bless_at.take_if(|at| *at <= now).is_some() {
+            self.jobs.add(Task::Bless);
+        }
         if self.settle_at.take_if(|at| *at <= now).is_some() {
             self.jobs.add(Task::Settle);
         }
@@ -245,23 +277,27 @@ impl Stage2 {
     fn leave(&mut self, reason: Reason) {
         self.health = Health::Unhealthy(reason);
         let reason = match reason {
-            Reason::TooLate => "not all that is essential was ready in time".to_owned(),
+            Reason::TooLate => format!("not ready in time: {}", self.services.unsound()),
             Reason::Lost(index) => format!("service {} has failed", self.services.name(index)),
             Reason::Corrupt => "a block of it is not what was signed".to_owned(),
         };
         self.report.event(&Event::Unhealthy { entry: &self.handover.entry, reason: &reason });
         self.phase = Phase::Blaming;
-        self.jobs.add(Task::Keep);
         self.jobs.add(Task::Demote);
+        self.jobs.add(Task::Keep);
     }
 
-    fn react(&mut self, corruption: &Corruption, now: Millis) {
-        let policy = self.boot.on_corruption;
+    /// Blocks that are met at once have one reaction.
+    fn react(&mut self, corruption: &[Corruption], now: Millis) {
+        let policy = self.reaction();
         let reaction = policy.as_str();
-        self.report.event(&Event::Corruption { source: &corruption.to_string(), reaction });
+        for block in corruption {
+            self.report.event(&Event::Corruption { source: &block.to_string(), reaction });
+        }
         match policy {
             OnCorruption::Alert => self.keep_report(),
             OnCorruption::RestartService => {
+                self.restarts += 1;
                 self.services.restart_running();
                 self.keep_report();
             }
@@ -271,6 +307,14 @@ impl Stage2 {
                 self.keep_report();
                 self.begin_shutdown(How::PowerOff, now);
             }
+        }
+    }
+
+    /// Services that meet the block at each start would be restarted for ever.
+    fn reaction(&self) -> OnCorruption {
+        match self.boot.on_corruption {
+            OnCorruption::RestartService if self.restarts >= RESTARTS_MAX => OnCorruption::Reboot,
+            policy => policy,
         }
     }
 
@@ -309,7 +353,7 @@ impl Stage2 {
 
     fn go_down_when_noted(&mut self, how: How) {
         if self.jobs.are_done() {
-            let watchdog = self.watchdog.take().map(|(watchdog, _)| watchdog);
+            let watchdog = self.watchdog.take().map(|guard| guard.watchdog);
             power::go_down(how, watchdog, &mut self.report);
         }
     }
@@ -328,9 +372,11 @@ impl Stage2 {
             Done::Failed => self.report.alert(task.word(), "the store could not be changed"),
             Done::TooLate => self.report.alert(task.word(), "the store does not answer"),
         }
-        match task {
-            Task::Demote => self.begin_shutdown(How::Reboot, now),
-            Task::Keep | Task::Bless | Task::Settle | Task::Clean => {}
+        match (task, done) {
+            (Task::Demote, _) => self.begin_shutdown(How::Reboot, now),
+            (Task::Bless, Done::Well) => self.jobs.add(Task::Tidy),
+            (Task::Bless, _) => self.bless_again(now),
+            (Task::Tidy | Task::Keep | Task::Settle | Task::Clean, _) => {}
         }
     }
 
@@ -343,7 +389,7 @@ impl Stage2 {
                 let (entry, reason) = (&self.handover.entry, "it failed while it ran");
                 self.report.event(&Event::EntryDemoted { entry, reason });
             }
-            Task::Keep | Task::Settle | Task::Clean => {}
+            Task::Tidy | Task::Keep | Task::Settle | Task::Clean => {}
         }
     }
 
@@ -355,9 +401,8 @@ impl Stage2 {
     }
 
     fn feed_watchdog(&mut self) {
-        let Some((watchdog, _)) = &self.watchdog else { return };
-        if let Err(error) = watchdog.keep_alive() {
-            self.report.alert("watchdog", &error.to_string());
+        if let Some(guard) = &mut self.watchdog {
+            guard.feed(&mut self.report);
         }
     }
 
@@ -376,8 +421,8 @@ impl Stage2 {
         let next = [
             self.services.deadline(),
             self.jobs.deadline(),
-            self.shell.as_ref().and_then(Shell::deadline),
-            self.watchdog.as_ref().map(|(_, pause)| now.saturating_add(*pause)),
+            self.shell.as_ref().and_then(Shell::deadline).filter(|_| self.phase == Phase::Running),
+            self.watchdog.as_ref().map(|guard| now.saturating_add(guard.pause)),
             self.phase_deadline(),
         ];
         let at = next.into_iter().flatten().min()?;
@@ -395,7 +440,9 @@ impl Stage2 {
                 Some(deadline.min(self.services.health_deadline().unwrap_or(deadline)))
             }
             (Phase::Running, Health::Proving { until, .. }) => Some(until),
-            (Phase::Running, Health::Healthy) => self.settle_at,
+            (Phase::Running, Health::Healthy) => {
+                self.settle_at.into_iter().chain(self.bless_at).min()
+            }
             (Phase::Noting { .. }, _) => self.jobs.are_done().then_some(0),
             (Phase::Running | Phase::Blaming, _) => None,
         }
@@ -410,19 +457,5 @@ fn outcome(status: WaitStatus) -> Outcome {
     match status.exit_status() {
         Some(0) => Outcome::Success,
         Some(_) | None => Outcome::Failure,
-    }
-}
-
-/// Stage 1 has started the watchdog, where there is one; from here on this loop keeps it quiet.
-fn open_watchdog(boot: &Boot, report: &mut Report) -> Option<(Watchdog, Millis)> {
-    let WatchdogPolicy::After(timeout) = boot.watchdog else { return None };
-    let watchdog = Watchdog::open().ok()?;
-    let seconds = u16::try_from(timeout.seconds()).unwrap_or(u16::MAX);
-    match watchdog.set_timeout(seconds) {
-        Ok(actual) => Some((watchdog, Millis::from(actual).saturating_mul(1000) / 2)),
-        Err(error) => {
-            report.alert("watchdog", &error.to_string());
-            Some((watchdog, timeout.get() / 2))
-        }
     }
 }

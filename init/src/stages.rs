@@ -3,12 +3,10 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use pintle_config::{
-    Boot, DeviceSpec, Lock, ModuleTable, Overrides, Purpose, Shell, Watchdog as Patience, cmdline,
-};
+use pintle_config::{Boot, DeviceSpec, Lock, ModuleTable, Overrides, Purpose, Shell, cmdline};
 use pintle_mount::ext4::Verity;
 use pintle_mount::modules::Loader;
 use pintle_mount::{BlockDevice, base, devices, modules, state};
@@ -23,6 +21,7 @@ use crate::new_root::NEW_ROOT;
 use crate::report::{Event, Report};
 use crate::shell;
 use crate::store::{self, KEYS, STATE};
+use crate::watchdog;
 
 /// Why the boot was given up.
 #[derive(Debug)]
@@ -173,13 +172,9 @@ pub(crate) fn connect_report(boot: &Boot, report: &mut Report) {
 
 /// A machine without a watchdog boots too; its hangs are then nobody's to see.
 pub(crate) fn start_watchdog(boot: &Boot, report: &mut Report) -> Option<Watchdog> {
-    let Patience::After(timeout) = boot.watchdog else { return None };
-    let watchdog = Watchdog::open().ok()?;
-    let seconds = u16::try_from(timeout.seconds()).unwrap_or(u16::MAX);
-    if let Err(error) = watchdog.set_timeout(seconds) {
-        report.alert("watchdog", &error.to_string());
-    }
-    Some(watchdog)
+    let guard = watchdog::start(boot, report);
+    watchdog::announce(guard.as_ref(), report);
+    guard.map(|guard| guard.watchdog)
 }
 
 /// One that could not be fed resets the machine; there is nothing better to do about it here.
@@ -198,6 +193,9 @@ pub(crate) fn mount_state(
     if let Some(repair) = state.repair {
         report.alert("state", &format!("it was damaged and has been repaired: {repair:?}"));
     }
+    if let Some(error) = state.unrepaired {
+        report.alert("state", &format!("it is marked as damaged: {error}"));
+    }
     Ok(state.verity)
 }
 
@@ -208,7 +206,14 @@ pub(crate) fn open_store(boot: &Boot, report: &mut Report) -> Result<Store, Fail
     let store = Store::open(state.as_fd()).map_err(store::Error::from)?.with_tries(tries);
     // A state file system that cannot be written may still hold a good entry.
     store.prepare().or_alert(report);
+    close_to_others().or_alert(report);
     Ok(store)
+}
+
+/// What the machine keeps is root's business: `/etc` and `/var` are reached by their own mounts.
+fn close_to_others() -> Result<(), Failure> {
+    let owner_only = fs::Permissions::from_mode(0o700);
+    fs::set_permissions(STATE, owner_only).map_err(|cause| file(STATE, cause))
 }
 
 /// A factory reset that was asked for is carried out before anything of the old data is used.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::handover::Handover;
 use crate::health::Health;
+use crate::new_root::way_word;
 use crate::supervise::machine::State;
 
 /// Replaced as a whole, so that a reader never sees half of it.
@@ -44,7 +45,7 @@ impl Status {
             entry: handover.entry.clone(),
             version: handover.version.clone(),
             root_hash: handover.root_hash.clone(),
-            verity: handover.verity.clone(),
+            verity: way_word(&handover.root.clone().into()).to_owned(),
             health: word(health).to_owned(),
             services: services.map(service).collect(),
         }

@@ -4,9 +4,10 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use pintle_config::Boot;
-use pintle_update::{BadSeal, EntryFiles, EntryName, EntryState, Store, Tries, select};
+use pintle_update::{BadSeal, Emptied, EntryFiles, EntryName, EntryState, Store, Tries, select};
 use pintle_verify::{
     Architecture, Expect, KeySet, Refusal, Seal, Unverified, Verified, seal_digest,
 };
@@ -22,6 +23,12 @@ pub(crate) const STATE: &str = "/run/pintle/state";
 
 /// Where stage 1 leaves the keys that it trusts, for what is installed later.
 pub(crate) const KEYS: &str = "/run/pintle/keys.bin";
+
+/// Half of what a task may take, for one that can stop at any time.
+const TIDYING: Duration = Duration::from_secs(5);
+
+/// Names removed before the clock is looked at.
+const TRASH_AT_A_TIME: usize = 100;
 
 /// Why the store is as it was.
 #[derive(Debug)]
@@ -52,6 +59,7 @@ pub(crate) fn work(arguments: &[String]) -> Result<(), Error> {
     match task {
         Task::Keep => last_report::keep().map_err(|cause| file(last_report::PATH, cause)),
         Task::Bless => machine.bless().map(drop),
+        Task::Tidy => machine.tidy(),
         Task::Demote => Ok(machine.store.demote(&machine.running()?).map(drop)?),
         Task::Settle => Ok(machine.store.mark_settled().map(drop)?),
         Task::Clean => Ok(machine.store.mark_clean().map(drop)?),
@@ -119,13 +127,21 @@ impl Machine {
         Ok(())
     }
 
-    /// Marks the running entry good, and remembers what turned out bad; the new name.
+    /// What a healthy machine has time for. The trash has its turn again at the next boot.
+    pub(crate) fn tidy(&self) -> Result<(), Error> {
+        self.remember_bad()?;
+        let begun = Instant::now();
+        while begun.elapsed() < TIDYING
+            && self.store.empty_trash(TRASH_AT_A_TIME)? != Emptied::Whole
+        {}
+        Ok(())
+    }
+
+    /// Marks the running entry good; its new name.
     pub(crate) fn bless(&self) -> Result<EntryName, Error> {
         let running = self.running()?;
         let seal = self.store.open_entry(&running)?.seal;
-        let good = self.store.bless(&running, &self.verify(&seal)?)?;
-        self.remember_bad()?;
-        Ok(good)
+        Ok(self.store.bless(&running, &self.verify(&seal)?)?)
     }
 }
 

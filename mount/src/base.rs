@@ -94,8 +94,10 @@ pub fn mount_rest() -> Result<()> {
     mount_each(&[CGROUP, PTS, SHM, TMP])
 }
 
+/// All that can be; the first that cannot is the error.
 fn mount_each(wanted: &[Base]) -> Result<()> {
-    wanted.iter().try_for_each(|base| mount_one(base).to(base.what)).map_err(Into::into)
+    let outcomes: Vec<_> = wanted.iter().map(|base| mount_one(base).to(base.what)).collect();
+    outcomes.into_iter().collect::<pintle_sys::Result<()>>().map_err(Into::into)
 }
 
 fn mount_one(base: &Base) -> rustix::io::Result<()> {

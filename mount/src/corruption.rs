@@ -2,6 +2,7 @@
 //!
 //! Source: `drivers/md/dm-verity-target.c` (`verity_handle_err`), `fs/verity/verify.c`.
 
+use crate::Root;
 use pintle_sys::uevent::Uevent;
 use std::fmt;
 
@@ -52,6 +53,23 @@ impl Corruption {
     /// only; for dm-verity the uevent comes as well.
     pub fn of_log(line: &str) -> Option<Corruption> {
         of_fsverity(line).or_else(|| of_dm_verity(line))
+    }
+}
+
+impl Corruption {
+    /// Whether it is the root's. Others on the machine may use verity too, and so do the images that
+    /// do not run.
+    pub fn is_of(&self, root: &Root) -> bool {
+        match (self, root) {
+            (Corruption::Block { device, .. }, Root::Dm { minor }) => {
+                *device == format!("dm-{minor}")
+            }
+            (Corruption::File { device, inode, .. }, Root::Fs { device: ours, inode: own }) => {
+                inode == own && (device == ours || ours.is_empty())
+            }
+            (Corruption::Block { .. }, Root::Fs { .. })
+            | (Corruption::File { .. }, Root::Dm { .. }) => false,
+        }
     }
 }
 
@@ -117,6 +135,19 @@ fn of_dm_verity(line: &str) -> Option<Corruption> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_is_wrong_with_the_root_is_the_roots() {
+        let block = Corruption::Block { device: "dm-0".into(), kind: Kind::Data, block: 1 };
+        let file = Corruption::File { device: "vda2".into(), inode: 12, position: 0 };
+        let of = |device: &str, inode| Root::Fs { device: device.into(), inode };
+        assert!(block.is_of(&Root::Dm { minor: 0 }) && !block.is_of(&Root::Dm { minor: 1 }));
+        assert!(file.is_of(&of("vda2", 12)) && file.is_of(&of("", 12)));
+        for other in [of("vda2", 13), of("vdb", 12), of("", 13), Root::Dm { minor: 0 }] {
+            assert!(!file.is_of(&other), "{other:?}");
+        }
+        assert!(!block.is_of(&of("dm-0", 0)));
+    }
 
     #[test]
     fn event_of_device_mapper_names_device_kind_and_block() {

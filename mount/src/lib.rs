@@ -20,7 +20,7 @@ pub mod corruption;
 pub mod devices;
 mod error;
 pub mod ext4;
-mod feeding;
+pub mod feeding;
 mod kernel_log;
 pub mod modalias;
 pub mod modules;

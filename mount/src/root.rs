@@ -32,7 +32,12 @@ pub enum Root {
         minor: u32,
     },
     /// Straight from the file.
-    Fs,
+    Fs {
+        /// The device of the file system that it is on, as in `vda2`; empty where that has several.
+        device: String,
+        /// Its inode number there.
+        inode: u64,
+    },
 }
 
 impl Root {
@@ -41,7 +46,7 @@ impl Root {
         unmount(at, UnmountFlags::DETACH).to("let go of an image")?;
         match self {
             Root::Dm { .. } => verity_dm::remove(),
-            Root::Fs => Ok(()),
+            Root::Fs { .. } => Ok(()),
         }
     }
 }
@@ -67,7 +72,7 @@ pub fn map_and_mount(
     image.check_sizes()?;
     match way {
         Way::Dm => verity_dm::mount(image, at).map(|mapped| Root::Dm { minor: mapped.minor }),
-        Way::Fs => verity_fs::mount(image, at, feed).map(|()| Root::Fs),
+        Way::Fs => verity_fs::mount(image, at, feed).and_then(|()| image.as_root()),
     }
 }
 
@@ -83,6 +88,16 @@ pub(crate) fn mount_erofs(source: &str, at: &Path) -> Result<()> {
 }
 
 impl Image<'_> {
+    /// How the kernel's log calls its file.
+    fn as_root(&self) -> Result<Root> {
+        let stat = fstat(&self.data).to("look at the image")?;
+        let (major, minor) = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
+        let link =
+            std::fs::read_link(format!("/sys/dev/block/{major}:{minor}")).unwrap_or_default();
+        let device = link.file_name().map(|name| name.to_string_lossy().into_owned());
+        Ok(Root::Fs { device: device.unwrap_or_default(), inode: stat.st_ino })
+    }
+
     fn check_sizes(&self) -> Result<()> {
         let size = self.seal.image_size;
         expect_size("image", &self.data, size)?;

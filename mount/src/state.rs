@@ -2,7 +2,7 @@
 
 use crate::BlockDevice;
 use crate::error::{Error, Result};
-use crate::ext4::{Errors, Superblock, Verity};
+use crate::ext4::{Errors, Verity};
 use crate::new_mount::{NewMount, Refused};
 use crate::repair::{self, Repair};
 use rustix::io::Errno;
@@ -10,14 +10,14 @@ use rustix::mount::MountAttrFlags;
 use std::path::Path;
 
 /// A mounted state partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct State {
     /// Whether files on it can be sealed with fs-verity.
     pub verity: Verity,
-    /// Whether it is still marked as damaged.
-    pub errors: Errors,
     /// What had to be repaired first.
     pub repair: Option<Repair>,
+    /// Why it is still marked as damaged, where it is.
+    pub unrepaired: Option<Error>,
 }
 
 /// Mounts the state partition at `at`, read-write. An ext4 that is marked as damaged, or does not
@@ -26,25 +26,28 @@ pub fn mount(device: &BlockDevice, at: &Path, feed: &mut dyn FnMut()) -> Result<
     let superblock = repair::superblock(device);
     let marked = superblock.as_ref().is_some_and(|it| it.errors == Errors::Found);
     // A marked one that cannot be repaired may still mount, and is better than none.
-    let repair = if marked { repair::repair(device, feed).ok() } else { None };
-    match mount_once(device, at) {
-        Err(refused) if is_damage(refused.error.errno) => {
+    let repaired = marked.then(|| repair::repair(device, feed)).transpose();
+    match (mount_once(device, at), repaired) {
+        (Err(refused), _) if is_damage(refused.error.errno) && may_be_ext4(device) => {
             let repair = repair::repair(device, feed)?;
             mount_once(device, at).map_err(|refused| Error::Damaged(refused.cause))?;
-            Ok(State::new(repair::superblock(device), Some(repair)))
+            Ok(State::of(device, Some(repair), None))
         }
-        Err(refused) => Err(refused.into()),
-        Ok(()) if repair.is_some() => Ok(State::new(repair::superblock(device), repair)),
-        Ok(()) => Ok(State::new(superblock, None)),
+        (Err(refused), _) => Err(refused.into()),
+        (Ok(()), Ok(repair)) => Ok(State::of(device, repair, None)),
+        (Ok(()), Err(error)) => Ok(State::of(device, None, Some(error))),
     }
 }
 
+/// What repairs an ext4 ruins another file system, on whose disk an ext4 may have stood before.
+fn may_be_ext4(device: &BlockDevice) -> bool {
+    device.filesystem().is_none_or(|found| found.kind == "ext4")
+}
+
 impl State {
-    fn new(superblock: Option<Superblock>, repair: Option<Repair>) -> State {
-        let (verity, errors) = superblock.map_or((Verity::Off, Errors::None), |superblock| {
-            (superblock.verity, superblock.errors)
-        });
-        State { verity, errors, repair }
+    fn of(device: &BlockDevice, repair: Option<Repair>, unrepaired: Option<Error>) -> State {
+        let verity = repair::superblock(device).map_or(Verity::Off, |it| it.verity);
+        State { verity, repair, unrepaired }
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! Source: pivot_root(2), umount(2), proc_pid_mountinfo(5).
 
-use crate::error::Result;
+use crate::error::{Cause, Error, Result};
+use crate::feeding::{self, FEEDING};
 use crate::mountinfo;
 use pintle_sys::dm::Control;
 use pintle_sys::loopdev;
@@ -134,14 +135,19 @@ pub fn take_down(limit: Duration, feed: &mut dyn FnMut()) -> Vec<Leftover> {
     leftovers
 }
 
-/// Writes back what is not on the disks yet, for at most `limit`.
-pub fn sync_within(limit: Duration) -> Result<()> {
+/// Writes back what is not on the disks yet, for at most `limit`; `feed` is called every second.
+pub fn sync_within(limit: Duration, feed: &mut dyn FnMut()) -> Result<()> {
     let child = fork(|| {
         sync();
         0
     })?;
-    child.wait(Some(limit))?;
-    Ok(())
+    match feeding::wait_within(&child, limit, feed)? {
+        Some(_) => Ok(()),
+        None => {
+            let why = format!("no end after {} s", limit.as_secs());
+            Err(Error::Hardware(Cause::new("sync the disks", why)))
+        }
+    }
 }
 
 /// What has to be done to take down the mounts that `mountinfo` lists: the old root and all that
@@ -194,18 +200,45 @@ fn in_child(steps: &[Step], limit: Duration, feed: &mut dyn FnMut()) -> sys::Res
     })?;
     drop(writer);
     let mut outcomes = Vec::with_capacity(steps.len());
-    while let Some(outcome) = next_outcome(&reader, limit) {
+    while let Some(outcome) = next_outcome_within(&reader, limit, feed) {
         outcomes.push(outcome);
         feed();
     }
-    end(&child, limit);
+    end(&child, limit, feed);
     Ok(outcomes)
 }
 
 /// A child that hangs in the kernel cannot be killed; it is left to the reset.
-fn end(child: &Child, limit: Duration) {
-    let gone = child.kill(Signal::KILL).and_then(|()| child.wait(Some(limit)));
+fn end(child: &Child, limit: Duration, feed: &mut dyn FnMut()) {
+    let killed = child.kill(Signal::KILL);
+    let gone = killed.and_then(|()| feeding::wait_within(child, limit, feed));
     gone.map(drop).unwrap_or_default();
+}
+
+/// In slices, between which `feed` is called.
+fn next_outcome_within(
+    reader: &OwnedFd,
+    limit: Duration,
+    feed: &mut dyn FnMut(),
+) -> Option<Outcome> {
+    let begun = Instant::now();
+    loop {
+        let left = limit.checked_sub(begun.elapsed())?;
+        match next_outcome(reader, left.min(FEEDING)) {
+            Next::Came(outcome) => return Some(outcome),
+            Next::End => return None,
+            Next::Nothing => feed(),
+        }
+    }
+}
+
+/// What the pipe of outcomes has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Came(Outcome),
+    /// Nothing yet.
+    Nothing,
+    End,
 }
 
 fn report(writer: &OwnedFd, outcome: Outcome) {
@@ -214,17 +247,20 @@ fn report(writer: &OwnedFd, outcome: Outcome) {
     write(writer, &errno.to_ne_bytes()).map(drop).unwrap_or_default();
 }
 
-/// `None` at the end, and when nothing comes for longer than `limit`.
-fn next_outcome(reader: &OwnedFd, limit: Duration) -> Option<Outcome> {
-    let limit = Timespec::try_from(limit).ok()?;
+fn next_outcome(reader: &OwnedFd, limit: Duration) -> Next {
+    let limit = Timespec::try_from(limit).ok();
     let mut ready = [PollFd::new(reader, PollFlags::IN)];
-    retry_on_intr(|| poll(&mut ready, Some(&limit))).ok().filter(|ready| *ready > 0)?;
+    if retry_on_intr(|| poll(&mut ready, limit.as_ref())) == Ok(0) {
+        return Next::Nothing;
+    }
     let mut errno = [0; 4];
-    let length = retry_on_intr(|| read(reader, &mut errno)).ok()?;
-    (length == errno.len()).then(|| match i32::from_ne_bytes(errno) {
-        0 => Ok(()),
-        errno => Err(Errno::from_raw_os_error(errno)),
-    })
+    match retry_on_intr(|| read(reader, &mut errno)) {
+        Ok(length) if length == errno.len() => Next::Came(match i32::from_ne_bytes(errno) {
+            0 => Ok(()),
+            errno => Err(Errno::from_raw_os_error(errno)),
+        }),
+        Ok(_) | Err(_) => Next::End,
+    }
 }
 
 impl Step {
@@ -340,13 +376,17 @@ mod tests {
     fn step_that_hangs_is_told_apart_and_the_rest_is_done() {
         // A pipe that nobody writes to stands for a child that hangs.
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
-        assert_eq!(next_outcome(&reader, Duration::from_millis(1)), None);
+        assert_eq!(next_outcome(&reader, Duration::from_millis(1)), Next::Nothing);
         report(&writer, Err(Errno::BUSY));
         report(&writer, Ok(()));
-        assert_eq!(next_outcome(&reader, Duration::from_secs(60)), Some(Err(Errno::BUSY)));
-        assert_eq!(next_outcome(&reader, Duration::from_secs(60)), Some(Ok(())));
+        let next = || next_outcome(&reader, Duration::from_secs(60));
+        assert_eq!((next(), next()), (Next::Came(Err(Errno::BUSY)), Next::Came(Ok(()))));
+        let mut fed = 0;
+        let limit = Duration::from_millis(10);
+        assert_eq!(next_outcome_within(&reader, limit, &mut || fed += 1), None);
+        assert!(fed > 0);
         drop(writer);
-        assert_eq!(next_outcome(&reader, Duration::from_secs(60)), None);
+        assert_eq!(next(), Next::End);
     }
 
     #[test]

@@ -5,12 +5,14 @@
 use crate::{Purpose, Result, ioctl};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 use rustix::ioctl::{Opcode, opcode};
 
 const WDIOC_GETSUPPORT: Opcode = opcode::read::<Info>(b'W', 0);
 const WDIOC_GETBOOTSTATUS: Opcode = opcode::read::<i32>(b'W', 2);
 const WDIOC_KEEPALIVE: Opcode = opcode::read::<i32>(b'W', 5);
 const WDIOC_SETTIMEOUT: Opcode = opcode::read_write::<i32>(b'W', 6);
+const WDIOC_GETTIMEOUT: Opcode = opcode::read::<i32>(b'W', 7);
 const WDIOF_CARDRESET: u32 = 0x20;
 
 /// Whether the last reset was the watchdog's doing.
@@ -41,12 +43,32 @@ impl Watchdog {
         Watchdog(fd)
     }
 
-    /// Sets the time after which an unfed watchdog resets; returns what the hardware made of it.
+    /// Sets the time after which an unfed watchdog resets, or the half of it, and so on, where the
+    /// hardware cannot count so far; returns what the hardware made of it.
     pub fn set_timeout(&self, seconds: u16) -> Result<u16> {
+        match self.try_timeout(seconds) {
+            Err(error) if error.errno == Errno::INVAL && seconds > 1 => {
+                self.set_timeout(seconds / 2)
+            }
+            Err(error) if error.errno == Errno::OPNOTSUPP => self.timeout(),
+            outcome => outcome,
+        }
+    }
+
+    fn try_timeout(&self, seconds: u16) -> Result<u16> {
         let mut timeout = i32::from(seconds);
         // SAFETY: a watchdog reads and writes one int for WDIOC_SETTIMEOUT.
         unsafe { ioctl::update::<WDIOC_SETTIMEOUT, _>(self.0.as_fd(), &mut timeout) }
             .to("set the watchdog's timeout")?;
+        Ok(u16::try_from(timeout).unwrap_or(u16::MAX))
+    }
+
+    /// The time after which it resets, unfed.
+    fn timeout(&self) -> Result<u16> {
+        let mut timeout = 0_i32;
+        // SAFETY: a watchdog writes one int for WDIOC_GETTIMEOUT.
+        unsafe { ioctl::update::<WDIOC_GETTIMEOUT, _>(self.0.as_fd(), &mut timeout) }
+            .to("ask for the watchdog's timeout")?;
         Ok(u16::try_from(timeout).unwrap_or(u16::MAX))
     }
 

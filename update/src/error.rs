@@ -71,6 +71,8 @@ pub enum Refused {
     SequenceTaken,
     /// Its image is here, with a seal that is as new or newer.
     SealNotNewer,
+    /// Another installation is under way.
+    Busy,
 }
 
 impl fmt::Display for Refused {
@@ -80,6 +82,7 @@ impl fmt::Display for Refused {
             Self::BelowFloor => "its sequence is below the machine's floor",
             Self::RememberedBad => "it turned out bad before",
             Self::SequenceTaken => "another image has its sequence",
+            Self::Busy => "another installation is under way",
             Self::SealNotNewer => "its image is here with a seal that is not older",
         })
     }

@@ -4,7 +4,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::{Error, Place, Step};
+use crate::{Error, Place, Refused, Step};
 
 /// Nothing in the store is ever reached through a link or out of the store.
 const BENEATH: ResolveFlags =
@@ -126,6 +126,16 @@ impl Hands {
     fn abandon(&self, place: &Place, cause: Errno) -> Error {
         self.abandoned.set(true);
         failed("sync", place, cause)
+    }
+
+    /// Keeps others out of what is done in a directory, for as long as the descriptor is open.
+    pub(crate) fn lock(&self, place: &Place) -> Result<OwnedFd, Error> {
+        let directory = self.open_dir(place)?;
+        match fs::flock(&directory, fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(directory),
+            Err(Errno::WOULDBLOCK) => Err(Refused::Busy.into()),
+            Err(cause) => Err(failed("lock", place, cause)),
+        }
     }
 
     /// Bytes that may still be written, and the size of a block.

@@ -23,6 +23,8 @@ pub enum Installed {
     Resealed(EntryName),
     /// It was there already, with this very seal.
     Already(EntryName),
+    /// It was there already, and has all its tries again.
+    Retried(EntryName),
 }
 
 /// One step of an installation. As with [`Step`]s, the first error is the end of it.

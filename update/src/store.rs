@@ -198,11 +198,29 @@ impl Store {
             return Err(Refused::OtherSeal.into());
         }
         install::admit(&self.trust()?, seal, &seal_digest(&release.seal), bad)?;
+        let _only_one = self.hands.lock(&Place::incoming())?;
         let entries = self.entries()?.entries;
         match entries.into_iter().find(|entry| entry.sequence() == seal.sequence) {
+            Some(entry) if bad == BadSeals::Install => self.install_again(entry, release, seal),
             Some(entry) => self.reseal(entry, release, seal),
             None => self.install_new(release, seal),
         }
+    }
+
+    /// The operator insists: what turned out bad, or was rejected, gets all its tries again.
+    fn install_again(
+        &self,
+        entry: EntryName,
+        release: &EntryFiles,
+        seal: &Verified<Seal>,
+    ) -> Result<Installed, Error> {
+        let done = self.reseal(entry.clone(), release, seal)?;
+        let name = self.retry(&entry)?;
+        Ok(match done {
+            Installed::Resealed(_) => Installed::Resealed(name),
+            _ if name != entry => Installed::Retried(name),
+            already => already,
+        })
     }
 
     fn install_new(&self, release: &EntryFiles, seal: &Verified<Seal>) -> Result<Installed, Error> {

@@ -2,7 +2,7 @@
 
 mod release;
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -14,6 +14,7 @@ use pintle_update::{
 };
 use pintle_verify::seal_digest;
 use release::{Release, believe};
+use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
 /// A store in a temporary directory.
@@ -222,6 +223,34 @@ fn a_bad_release_is_refused_unless_somebody_insists() {
     assert_eq!(machine.install(&release), Err(Refused::RememberedBad.into()));
     machine.store.install(&files, &seal, BadSeals::Install).unwrap();
     assert_eq!(machine.names("images"), ["42_1.4.0+3-0"]);
+}
+
+#[test]
+fn a_bad_entry_gets_its_tries_again_if_somebody_insists() {
+    let machine = Machine::new();
+    let release = Release::new(42, "1.4.0", 10);
+    machine.install(&release).unwrap();
+    for _ in 0..3 {
+        let tried = machine.store.entries().unwrap().entries.remove(0);
+        machine.store.count_try(&tried).unwrap();
+    }
+    let (files, seal) = release.open();
+    let again = |bad| machine.store.install(&files, &seal, bad).unwrap();
+    assert_eq!(again(BadSeals::Refuse), Installed::Already(entry("42_1.4.0+0-3")));
+    assert_eq!(again(BadSeals::Install), Installed::Retried(entry("42_1.4.0+3-0")));
+    assert_eq!(again(BadSeals::Install), Installed::Already(entry("42_1.4.0+3-0")));
+}
+
+#[test]
+fn two_installations_at_once_are_one_and_a_refusal() {
+    let machine = Machine::new();
+    let release = Release::new(42, "1.4.0", 10);
+    let busy = File::open(machine.path("incoming")).unwrap();
+    flock(&busy, FlockOperation::LockExclusive).unwrap();
+    assert_eq!(machine.install(&release), Err(Refused::Busy.into()));
+    assert!(machine.names("images").is_empty());
+    drop(busy);
+    machine.install(&release).unwrap();
 }
 
 #[test]

@@ -98,6 +98,31 @@ fn a_blessed_image_that_crash_loops_later_falls_back_and_is_remembered() -> Resu
     Ok(())
 }
 
+/// What a fallen-back machine still has on its disk may be rotten, and is read by who backs it up.
+#[test]
+fn a_rotten_image_that_does_not_run_is_nobodys_fault() -> Result<()> {
+    let keys = Keys::of("builder")?;
+    let state = two_images(&ContainerImage::of(Base::Busybox, "2.0.0"), &keys)?;
+    let mut machine = vm(&keys, &["verity=fs"])?.disk(state.disk()).boot()?;
+    machine.wait_for("blessed")?;
+    machine.order(&["/bin/pintlectl", "poweroff"])?;
+    machine.wait_for_end()?;
+    drop(machine);
+    // Sealed by its first boot, and refused at the next.
+    state.flip("/images/2_2.0.0/root.img", 1024)?;
+    let mut machine = vm(&keys, &["verity=fs"])?.disk(state.disk()).boot()?;
+    machine.wait_for("blessed")?;
+    let read = machine.try_run(&["/bin/cat", "/run/pintle/state/images/2_2.0.0/root.img"])?;
+    ensure!(read.status != 0, "a changed block was read");
+    // What PID 1 had to say of it, it has said before it reports this.
+    machine.order(&["/bin/pintlectl", "poweroff"])?;
+    machine.wait_for_end()?;
+    let blamed = texts(machine.reports(), "corruption", "source").collect::<Vec<_>>();
+    ensure!(blamed.is_empty(), "{blamed:?}");
+    ensure!(state.names_in("/images")? == ["1_1.0.0", "2_2.0.0"]);
+    Ok(())
+}
+
 /// The processor goes on, and PID 1 does not: a cgroup holds it fast.
 const FREEZE: &str = "mkdir /sys/fs/cgroup/ice && echo 1 > /sys/fs/cgroup/ice/cgroup.procs && \
                       echo 1 > /sys/fs/cgroup/ice/cgroup.freeze";

@@ -100,6 +100,31 @@ fn the_kernel_log_has_every_line_of_a_boot_with_many_services() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn what_only_comes_after_something_that_never_starts_is_started() -> Result<()> {
+    const SERVICES: &str = r#"
+[service.broken]
+type = "oneshot"
+command = ["/bin/false"]
+restart = "never"
+[service.above]
+command = ["/bin/sleep", "infinity"]
+requires = ["broken"]
+[service.off]
+command = ["/bin/sleep", "infinity"]
+enabled = false
+[service.last]
+command = ["/bin/sleep", "infinity"]
+wants = ["above"]
+after = ["off"]
+essential = true
+"#;
+    let disk = disk(&ContainerImage::of(Base::Busybox, "1.0.0").service("four", SERVICES))?;
+    let mut machine = boot(&disk)?;
+    machine.wait_for("blessed")?;
+    in_order(&machine, &["broken failed", "last up"])
+}
+
 /// Nobody here wrote this client.
 #[test]
 fn systemd_notify_tells_that_a_service_is_ready() -> Result<()> {

@@ -34,7 +34,7 @@ fn main() -> Result<()> {
     let ground = ground()?;
     let folder = tempfile::tempdir()?;
     println!("{:<20} {:>10} {:>8} {:>14}", "", "ready, ms", "to C", "initramfs, KiB");
-    let (mut yardstick, mut broken) = (None, Vec::new());
+    let (mut yardstick, mut broken) = (None, Vec::<&(&str, f64)>::new());
     for side in ground.sides(folder.path())? {
         let ready = time(&ground, &side).context(side.name)?;
         let ratio = ready / *yardstick.get_or_insert(ready);

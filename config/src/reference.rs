@@ -41,6 +41,15 @@ There are at most 256 services, and compiled they have at most 64 KiB.
 Services start as soon as those are ready that they name in `requires`, `wants` and `after`, all
 three of which also give the order; a service that waits for itself is a mistake. They stop in the
 reverse order.
+
+What a service writes to its standard output and error goes to the kernel log, a record a write,
+unless it has a `tty`. The machine's report says how each of its processes ended. A service is `down`,
+`starting`, `up`, `done` (a oneshot), `ended` (by itself, with success), `pausing` (until its next
+start), `stopping`, `killing`, or `failed` for good. Services find `pintlectl` at the end of their
+`PATH`.
+
+The machine's `/var` is its own and starts empty: what the image has there is not seen. A service
+that wants directories below it makes them, or requires a oneshot that does.
 ";
 
 const BOOT_INTRO: &str = "\

@@ -61,5 +61,6 @@ fn boot(report: &mut Report, last_resort: &mut LastResort) -> Result<Infallible,
         modules,
         watchdog,
         report,
+        refused: Vec::new(),
     })
 }

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use pintle_config::{Boot, ModuleTable, Purpose, System, VerityWay};
+use pintle_config::{ModuleTable, Purpose, System, VerityWay};
 use pintle_mount::ext4::Verity;
 use pintle_mount::modules::Loader;
 use pintle_mount::{Image, Root, Way, map_and_mount};
@@ -11,6 +11,7 @@ use pintle_sys::watchdog::Watchdog;
 use pintle_update::{EntryFiles, EntryName, EntryState, Store, select};
 use pintle_verify::{Architecture, Expect, KeySet, Seal, Unverified, Verified};
 
+use crate::handover::Refused;
 use crate::new_root::{self, NEW_ROOT, Next};
 use crate::refusal::Refusal;
 use crate::report::{Event, Report};
@@ -28,7 +29,13 @@ pub(crate) struct Candidates<'a> {
     pub(crate) modules: Loader<'a>,
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) report: &'a mut Report,
+    /// Those that were passed over, for the machine's status.
+    pub(crate) refused: Vec<Refused>,
 }
+
+/// What is handed over of refusals: the report has all of them, whole.
+const REFUSED_MAX: usize = 8;
+const REASON_MAX: usize = 200;
 
 /// An entry whose image is mounted on [`NEW_ROOT`], each block of it verified.
 pub(crate) struct Mounted {
@@ -66,6 +73,10 @@ impl Candidates<'_> {
         let floor = trust.floor;
         let mut entries = select(&listing.entries, floor);
         if let Some(wanted) = &self.settings.overrides.entry {
+            if !entries.iter().any(|entry| is_called(entry, wanted.as_str())) {
+                let reason = format!("pintle.entry: {wanted} is not installed, or below the floor");
+                self.report.event(&Event::OptionIgnored { reason: &reason });
+            }
             entries.sort_by_key(|entry| !is_called(entry, wanted.as_str()));
         }
         Ok(entries)
@@ -117,7 +128,7 @@ impl Candidates<'_> {
         let EntryFiles { image: data, tree, .. } = files;
         let image = Image { data, tree, seal };
         let mut refusal = Refusal::NoWay;
-        for way in ways(&self.settings.boot, self.verity) {
+        for way in ways(&self.settings, self.verity) {
             self.load_for(purpose(way));
             let mut feed = || feed(self.watchdog.as_ref());
             match map_and_mount(&image, way, Path::new(NEW_ROOT), &mut feed) {
@@ -163,6 +174,10 @@ impl Candidates<'_> {
     fn refuse(&mut self, entry: &EntryName, refusal: &Refusal) {
         let (entry, reason) = (entry.to_string(), refusal.to_string());
         self.report.event(&Event::EntryRefused { entry: &entry, reason: &reason });
+        if self.refused.len() < REFUSED_MAX {
+            let reason = reason.chars().take(REASON_MAX).collect();
+            self.refused.push(Refused { entry, reason });
+        }
     }
 }
 
@@ -184,11 +199,18 @@ fn purpose(way: Way) -> Purpose {
     }
 }
 
-/// In the order in which to try them.
-fn ways(boot: &Boot, verity: Verity) -> Vec<Way> {
-    match (boot.verity, verity) {
+/// In the order in which to try them. An option of the command line comes first and is not the last word, so that it
+/// cannot stop a boot: every way checks everything.
+fn ways(settings: &Settings, verity: Verity) -> Vec<Way> {
+    let mut ways = match (settings.boot.verity, verity) {
         (VerityWay::Dm, _) | (VerityWay::Auto, Verity::Off) => vec![Way::Dm],
         (VerityWay::Fs, _) => vec![Way::Fs],
         (VerityWay::Auto, Verity::On) => vec![Way::Fs, Way::Dm],
+    };
+    if settings.overrides.verity.is_some() {
+        ways.extend(
+            [Way::Dm, Way::Fs].into_iter().filter(|way| !ways.contains(way)).collect::<Vec<_>>(),
+        );
     }
+    ways
 }

@@ -5,12 +5,14 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pintle_sys::signals::send;
 use pintle_update::{BadSeals, EntryFiles, EntryName, Installed};
 use rustix::fd::AsFd;
 use rustix::process::Pid;
 
+use crate::handover::Refused;
 use crate::last_report;
 use crate::new_root::state_word;
 use crate::power::How;
@@ -27,12 +29,13 @@ Commands:
   list [--json]     the installed entries, and which of them boots next
   install [--force] DIR
                     install the release in DIR beside the others; it boots on trial.
-                    --force: even one that turned out bad before
+                    --force: even one that turned out bad before, or is past its time
   bless             mark the running entry good (pintle-init does so by itself)
   reboot            stop the services, unmount everything, boot again
   poweroff          the same, then switch off
   halt              the same, then stand still
   help              this text
+  version           which pintle this is
 
 Exit status: 0 done, 1 it could not be done, 2 the command line is not understood.
 ";
@@ -54,7 +57,9 @@ enum Failure {
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     match command(arguments).and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Usage(text)) => complain(&format!("{text}\n\n{HELP}"), 2),
+        Err(Failure::Usage(text)) => {
+            complain(&format!("pintlectl: {text}; see pintlectl help\n"), 2)
+        }
         Err(Failure::Cause(text)) => complain(&format!("{text}\n"), 1),
     }
 }
@@ -66,15 +71,38 @@ fn command(arguments: &[String]) -> Result<String, Failure> {
         ["status", "--json"] => status(Format::Json),
         ["list"] => list(Format::Table),
         ["list", "--json"] => list(Format::Json),
-        ["install", directory] => install(Path::new(directory), BadSeals::Refuse),
+        ["install", directory] if !directory.starts_with('-') => {
+            install(Path::new(directory), BadSeals::Refuse)
+        }
         ["install", "--force", directory] => install(Path::new(directory), BadSeals::Install),
         ["bless"] => bless(),
         ["reboot"] => ask(How::Reboot),
         ["poweroff"] => ask(How::PowerOff),
         ["halt"] => ask(How::Halt),
         ["help" | "--help" | "-h"] => Ok(HELP.to_owned()),
-        [] => Err(Failure::Usage("pintlectl: expected a command".to_owned())),
-        [word, ..] => Err(Failure::Usage(format!("pintlectl: did not expect \"{word}\""))),
+        ["version" | "--version" | "-V"] => {
+            Ok(format!("pintlectl {}\n", env!("CARGO_PKG_VERSION")))
+        }
+        _ => Err(Failure::Usage(complaint(&words))),
+    }
+}
+
+/// What is wrong with words that are no command line.
+fn complaint(words: &[&str]) -> String {
+    const COMMANDS: [&str; 7] =
+        ["status", "list", "install", "bless", "reboot", "poweroff", "halt"];
+    match *words {
+        [] => "expected a command".to_owned(),
+        ["install"] | ["install", "--force"] => {
+            "install: expected a release's directory".to_owned()
+        }
+        ["install", "--force", _, word, ..] | ["install", _, word, ..] => {
+            format!("install: did not expect \"{word}\"")
+        }
+        [command, word, ..] if COMMANDS.contains(&command) => {
+            format!("{command}: did not expect \"{word}\"")
+        }
+        [word, ..] => format!("there is no command \"{word}\""),
     }
 }
 
@@ -90,17 +118,19 @@ fn status(format: Format) -> Result<String, Failure> {
 
 fn status_table(status: &Status) -> String {
     let mut text = format!(
-        "image    {}  (entry {})\nverified by {}, root hash {}\nhealth   {}\n\nSERVICE                   STATE\n",
+        "image     {}  (entry {})\nverified  by {}, root hash {}\nhealth    {}\n",
         status.version, status.entry, status.verity, status.root_hash, status.health
     );
-    if last_report::is_there() {
-        text.insert_str(
-            0,
-            &format!("ALERT    a run ended badly; its report is in {}\n", last_report::PATH),
-        );
+    // Writing to a String cannot fail.
+    for Refused { entry, reason } in &status.refused {
+        writeln!(text, "refused   {entry}: {reason}").unwrap_or_default();
     }
+    if last_report::is_there() {
+        writeln!(text, "alert     a run ended badly; its report is in {}", last_report::PATH)
+            .unwrap_or_default();
+    }
+    writeln!(text, "\n{:<25} STATE", "SERVICE").unwrap_or_default();
     for service in &status.services {
-        // Writing to a String cannot fail.
         writeln!(text, "{:<25} {}", service.name, service.state).unwrap_or_default();
     }
     text
@@ -155,12 +185,27 @@ fn install(directory: &Path, bad: BadSeals) -> Result<String, Failure> {
     let machine = Machine::here()?;
     let release = EntryFiles::open_release(store::open_directory(directory)?.as_fd())?;
     let seal = machine.verify(&release.seal)?;
+    if bad == BadSeals::Refuse {
+        check_age(seal.best_before, SystemTime::now())?;
+    }
     Ok(match machine.store.install(&release, &seal, bad)? {
         Installed::New(entry) => format!("installed {entry}; it is tried at the next boot\n"),
         Installed::Resealed(entry) => format!("{entry} has a newer seal now\n"),
         Installed::Retried(entry) => format!("{entry} is tried again at the next boot\n"),
         Installed::Already(entry) => format!("{entry} is installed already\n"),
     })
+}
+
+/// A clock that is wrong is no reason against who insists.
+fn check_age(best_before: Option<u64>, now: SystemTime) -> Result<(), Failure> {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match best_before {
+        Some(end) if end < now => Err(Failure::Cause(format!(
+            "pintlectl: cannot install release: it was to be installed before {end}, and it is {now} \
+             (seconds since 1970); --force installs it all the same"
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// For images with another init, which alone knows whether the machine is well.
@@ -197,5 +242,38 @@ fn complain(text: &str, status: u8) -> ExitCode {
 impl<E: Into<store::Error>> From<E> for Failure {
     fn from(cause: E) -> Self {
         Failure::Cause(format!("pintlectl: {}", cause.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_word_that_is_wrong_is_named() {
+        let table = [
+            (vec![], "expected a command"),
+            (vec!["stauts"], "there is no command \"stauts\""),
+            (vec!["status", "--jsn"], "status: did not expect \"--jsn\""),
+            (vec!["reboot", "now"], "reboot: did not expect \"now\""),
+            (vec!["install"], "install: expected a release's directory"),
+            (vec!["install", "--force"], "install: expected a release's directory"),
+            (vec!["install", "a", "b"], "install: did not expect \"b\""),
+            (vec!["install", "--force", "a", "b"], "install: did not expect \"b\""),
+            (vec!["install", "--foce"], "install: did not expect \"--foce\""),
+        ];
+        for (words, expected) in table {
+            assert_eq!(complaint(&words), expected);
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            assert!(matches!(command(&words), Err(Failure::Usage(_))), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_release_that_is_past_its_time_is_not_installed() {
+        let now = UNIX_EPOCH + Duration::from_secs(1000);
+        assert!(check_age(Some(999), now).is_err());
+        assert!(check_age(Some(1000), now).is_ok() && check_age(None, now).is_ok());
     }
 }

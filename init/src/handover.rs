@@ -11,8 +11,8 @@ use pintle_mount::Root;
 /// Written by stage 1, read once by stage 2.
 const PATH: &str = "/run/pintle/handover.bin";
 
-/// The boot configuration's limit and some names.
-const BYTES_MAX: u64 = (Boot::BYTES_MAX + 4096) as u64;
+/// The boot configuration's limit, some names, and the reasons of refusals.
+const BYTES_MAX: u64 = (Boot::BYTES_MAX + 16 * 1024) as u64;
 
 /// The version of the format: stage 2 comes from the image and may be older or newer than stage 1.
 const VERSION: u8 = 2;
@@ -28,12 +28,21 @@ pub(crate) struct Handover {
     pub(crate) root_hash: String,
     /// What checks its blocks, and how the kernel calls them when they are wrong.
     pub(crate) root: Checked,
+    /// The entries that would have been booted before this one.
+    pub(crate) refused: Vec<Refused>,
     /// Whether the command line of an unlocked machine asks for a shell beside the services.
     pub(crate) shell: WantsShell,
     /// How much of the report the virtio port has.
     pub(crate) report_sent: u64,
     /// The boot configuration with the command line applied, as `boot.bin` has it.
     pub(crate) boot: Vec<u8>,
+}
+
+/// An entry that was passed over.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub(crate) struct Refused {
+    pub(crate) entry: String,
+    pub(crate) reason: String,
 }
 
 /// [`Root`], as it is written.

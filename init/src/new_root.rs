@@ -151,6 +151,7 @@ fn hand_over(all: &Candidates<'_>, mounted: &Mounted) -> Result<Handover, Failur
         version: mounted.seal.version.to_string(),
         root_hash: mounted.seal.root_hash.hex(),
         root: mounted.root.clone().into(),
+        refused: all.refused.clone(),
         shell: match all.settings.overrides.shell {
             Some(Shell::Stage2) => WantsShell::Yes,
             Some(Shell::No | Shell::Stage1) | None => WantsShell::No,

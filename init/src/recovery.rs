@@ -71,7 +71,8 @@ pub(crate) fn recover(policy: &LastResort, failure: &impl fmt::Display, report: 
     }
     report.alert("boot", &failure.to_string());
     let action = policy.action();
-    report.event(&Event::Recovery { action: action.as_str() });
+    let seconds = policy.delay.as_secs();
+    report.event(&Event::Recovery { action: action.as_str(), seconds });
     let watchdog = policy.watchdog();
     show_reason(policy.delay, watchdog.as_ref());
     let_go_of_state(watchdog.as_ref(), report);

@@ -55,12 +55,14 @@ pub(crate) enum Event<'a> {
     EntryDemoted { entry: &'a str, reason: &'a str },
     /// The image is mounted and every read of it is verified.
     RootMounted { entry: &'a str, verity: &'a str, root_hash: &'a str },
-    /// Nothing can be booted; this is what follows.
-    Recovery { action: &'a str },
+    /// Nothing can be booted; this is what follows after so many seconds.
+    Recovery { action: &'a str, seconds: u64 },
     /// Stage 2 runs.
     Running { entry: &'a str, services: usize, memory_available: u64 },
     /// A service went to another state.
     Service { name: &'a str, state: &'a str },
+    /// A service's main process, or its health command, has ended.
+    Ended { name: &'a str, process: &'a str, status: Option<i32>, signal: Option<i32> },
     /// All that is essential is ready.
     Healthy { entry: &'a str },
     /// What is essential did not become ready, or was lost.
@@ -231,6 +233,8 @@ impl Event<'_> {
             Event::Waiting { .. } | Event::LastReport { .. } => 5,
             Event::Running { .. } | Event::Watchdog { .. } => 6,
             Event::Service { .. } | Event::Unmounting { .. } => 6,
+            Event::Ended { status: Some(0), .. } => 6,
+            Event::Ended { .. } => 4,
         }
     }
 }
@@ -264,12 +268,21 @@ impl fmt::Display for Event<'_> {
             Event::RootMounted { entry, verity, root_hash } => {
                 write!(f, "root is {entry}, verified by {verity}, root hash {root_hash}")
             }
-            Event::Recovery { action } => write!(f, "nothing can be booted: {action}"),
+            Event::Recovery { action, seconds } => {
+                write!(f, "nothing can be booted: {action} in {seconds} s")
+            }
             Event::Running { entry, services, memory_available } => {
                 let mebibytes = memory_available >> 20;
                 write!(f, "{entry} runs {services} services, {mebibytes} MiB of memory are free")
             }
             Event::Service { name, state } => write!(f, "service {name} is {state}"),
+            Event::Ended { name, process, status: Some(status), .. } => {
+                write!(f, "service {name}: its {process} ended with status {status}")
+            }
+            Event::Ended { name, process, signal, .. } => {
+                let signal = signal.unwrap_or_default();
+                write!(f, "service {name}: its {process} was ended by signal {signal}")
+            }
             Event::Healthy { entry } => write!(f, "{entry} is healthy"),
             Event::Unhealthy { entry, reason } => write!(f, "{entry} is not healthy: {reason}"),
             Event::Blessed { entry } => write!(f, "{entry} is good"),

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use pintle_mount::feeding::FEEDING;
-use pintle_sys::spawn::{Child, Program, StringArray};
+use pintle_sys::spawn::{Child, ExecOutcome, Program, StringArray};
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::Pid;
@@ -57,7 +57,12 @@ pub(crate) fn run_to_its_end(feed: &mut dyn FnMut()) -> Result<(), pintle_sys::E
     while shell.wait(Some(FEEDING))?.is_none() {
         feed();
     }
-    Ok(())
+    match shell.exec_outcome()? {
+        ExecOutcome::Failed(error) => {
+            Err(pintle_sys::Error { what: "start the shell", errno: error.errno })
+        }
+        ExecOutcome::Pending | ExecOutcome::Done => Ok(()),
+    }
 }
 
 fn start() -> Result<Child, pintle_sys::Error> {

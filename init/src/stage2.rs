@@ -223,7 +223,10 @@ impl Stage2 {
         let ended = || wait(WaitOptions::NOHANG).ok().flatten();
         for (pid, status) in std::iter::from_fn(ended).take(BURST_MAX) {
             let outcome = outcome(status);
-            self.services.exited(pid, outcome, now);
+            if let Some((name, process)) = self.services.exited(pid, outcome, now) {
+                let (status, signal) = (status.exit_status(), status.terminating_signal());
+                self.report.event(&Event::Ended { name, process, status, signal });
+            }
             self.shell.iter_mut().for_each(|shell| shell.exited(pid, now));
             if let Some((task, done)) = self.jobs.exited(pid, outcome) {
                 self.follow(task, &done, now);

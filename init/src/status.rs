@@ -5,7 +5,7 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use crate::handover::Handover;
+use crate::handover::{Handover, Refused};
 use crate::health::Health;
 use crate::new_root::way_word;
 use crate::supervise::machine::State;
@@ -22,6 +22,8 @@ pub(crate) struct Status {
     pub(crate) root_hash: String,
     pub(crate) verity: String,
     pub(crate) health: String,
+    /// The entries that would have been booted before this one.
+    pub(crate) refused: Vec<Refused>,
     pub(crate) services: Vec<ServiceStatus>,
 }
 
@@ -47,6 +49,7 @@ impl Status {
             root_hash: handover.root_hash.clone(),
             verity: way_word(&handover.root.clone().into()).to_owned(),
             health: word(health).to_owned(),
+            refused: handover.refused.clone(),
             services: services.map(service).collect(),
         }
     }

@@ -143,6 +143,9 @@ impl fmt::Display for Missing {
         let seconds = self.waited.as_secs();
         write!(out, "cannot find device {}: not there after {seconds} s", self.wanted)?;
         list(out, "block devices present", &self.present)?;
+        if self.present.is_empty() {
+            out.write_str(" (is the disk's driver among the initramfs's modules?)")?;
+        }
         if self.failures.is_empty() {
             return Ok(());
         }

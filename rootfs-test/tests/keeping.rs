@@ -235,6 +235,24 @@ fn modules_for_another_kernel_are_an_alert() -> Result<()> {
 }
 
 #[test]
+fn an_option_of_the_command_line_does_not_stop_a_boot() -> Result<()> {
+    let disk = one_image()?;
+    let kernel = Kernel::fetch(Series::Linux6_1)?;
+    let initrd = Initrd::of(&kernel, &Keys::of("builder")?).set("lock=unlocked").set("verity=dm");
+    let vm = Vm::on(Board::Q35, &kernel).initrd(&initrd.make()?).cmdline("quiet");
+    // Linux 6.1 mounts no EROFS from a file.
+    let vm = vm.cmdline("pintle.verity=fs pintle.entry=9_9.9 pintle.shell=stage1");
+    let mut machine = vm.disk(disk.disk()).boot()?;
+    machine.wait_for("healthy")?;
+    for (event, words) in [("option-ignored", "9_9.9"), ("alert", "start the shell")] {
+        let said = machine.reports().iter().filter(|report| report.event() == event);
+        let lines = said.map(|report| report.line()).collect::<String>();
+        ensure!(lines.contains(words), "{words}: {lines}");
+    }
+    Ok(())
+}
+
+#[test]
 fn an_unlocked_machine_boots_what_its_command_line_names() -> Result<()> {
     let image = |version| ContainerImage::of(Base::Busybox, version);
     let disk = State::new()?

@@ -71,6 +71,10 @@ fn a_service_is_held_in_its_cgroup_and_restarted_whole() -> Result<()> {
 
     machine.run(&["/bin/rm", "/tmp/main"])?;
     machine.run(&["/bin/kill", "-9", &main])?;
+    let ended = machine.wait_until("web's end", |report| {
+        report.event() == "ended" && report.text("name") == "web"
+    })?;
+    ensure!(ended.number("signal") == 9, "{}", ended.line());
     machine.wait_until("web is up again", |report| {
         report.text("name") == "web" && report.text("state") == "up"
     })?;

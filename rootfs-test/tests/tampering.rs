@@ -89,6 +89,8 @@ fn refuses(verity: &str) -> Result<()> {
     for (sequence, &(crime, _, word)) in (10..).zip(&crimes) {
         refused(&machine, &format!("{sequence}_{sequence}.0.0"), word).context(crime)?;
     }
+    let status = machine.run(&["/bin/pintlectl", "status"])?;
+    ensure!(status.contains("refused   10_10.0.0: "), "{status}");
     refused(&machine, "2_2.0.0", "trusted keys").context("a stranger's key")?;
     refused(&machine, "3_3.0.0", "another image").context("another image id")?;
     refused(&machine, "4_4.0.0", "another entry").context("an old image under a new name")?;

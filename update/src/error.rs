@@ -81,7 +81,9 @@ impl fmt::Display for Refused {
             Self::OtherSeal => "it is not the seal that was verified",
             Self::BelowFloor => "its sequence is below the machine's floor",
             Self::RememberedBad => "it turned out bad before",
-            Self::SequenceTaken => "another image has its sequence",
+            Self::SequenceTaken => {
+                "another image has its sequence: build it with a higher one (--sequence)"
+            }
             Self::Busy => "another installation is under way",
             Self::SealNotNewer => "its image is here with a seal that is not older",
         })

@@ -89,15 +89,22 @@ impl Services {
         self.configured.iter().zip(&self.units).filter_map(|pair| health_due(pair.0, pair.1)).min()
     }
 
-    /// A main process, or a health command, has ended.
-    pub(crate) fn exited(&mut self, pid: Pid, outcome: Outcome, now: Millis) {
-        for (index, unit) in self.units.iter_mut().enumerate() {
-            if unit.checked == Checked::Running(pid) {
-                unit.checked = verdict(outcome, now);
-            } else if unit.process.as_ref().is_some_and(|process| process.pid() == pid) {
-                self.pending.push_back((index, Event::Exited(outcome)));
-            }
-        }
+    /// A child has ended; the service's name and what of it that was, if it was a service's.
+    pub(crate) fn exited(
+        &mut self,
+        pid: Pid,
+        outcome: Outcome,
+        now: Millis,
+    ) -> Option<(&str, &'static str)> {
+        let (index, unit) = self.units.iter_mut().enumerate().find(|(_, unit)| unit.has(pid))?;
+        let process = if unit.checked == Checked::Running(pid) {
+            unit.checked = verdict(outcome, now);
+            "health command"
+        } else {
+            self.pending.push_back((index, Event::Exited(outcome)));
+            "main process"
+        };
+        Some((self.name(index), process))
     }
 
     /// A process of the service called `name` says that the service is ready.
@@ -275,6 +282,11 @@ impl Unit {
             exec: Exec::Known,
             checked: Checked::Due(0),
         }
+    }
+
+    fn has(&self, pid: Pid) -> bool {
+        let main = self.process.as_ref().is_some_and(|process| process.pid() == pid);
+        main || self.checked == Checked::Running(pid)
     }
 
     /// Does what the machine decided; an event, where the doing itself was one.

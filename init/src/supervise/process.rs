@@ -18,8 +18,9 @@ pub(crate) const CGROUPS: &str = "/sys/fs/cgroup/pintle";
 /// Where services say that they are ready (sd_notify(3)).
 pub(crate) const NOTIFY_SOCKET: &str = "/run/pintle/notify";
 
-/// What services find programs in, as Debian's and busybox' defaults have it.
-const SEARCH_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What services find programs in, as Debian's and busybox' defaults have it, and `pintlectl` after all that.
+const SEARCH_PATH: &str =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/pintle/bin";
 
 /// A service's main process and its cgroup.
 pub(crate) struct Process {

@@ -140,92 +140,80 @@ pub(crate) enum Restart {
 /// At most this many actions follow from one event.
 pub(crate) type Actions = heapless::Vec<Action, 3>;
 
+/// When something happens, and to whom.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    now: Millis,
+    policy: &'a Policy,
+}
+
 /// The next state and what to do, for every pair of state and event.
 pub(crate) fn step(state: State, event: Event, now: Millis, policy: &Policy) -> (State, Actions) {
+    let at = At { now, policy };
     match state {
-        State::Down | State::Done | State::Ended | State::Failed => {
-            at_rest(state, event, now, policy)
-        }
-        State::Pausing { until, tries } => pausing(until, tries, event, now, policy),
-        State::Starting { deadline, tries } => starting(deadline, tries, event, now, policy),
-        State::Up { since, tries } => up(since, tries, event, now, policy),
-        State::Stopping { deadline, then } => stopping(deadline, then, event, now, policy),
-        State::Killing { then } => killing(then, event, now, policy),
+        State::Down | State::Done | State::Ended | State::Failed => at_rest(state, event, at),
+        State::Pausing { until, tries } => pausing(until, tries, event, at),
+        State::Starting { deadline, tries } => starting(deadline, tries, event, at),
+        State::Up { since, tries } => up(since, tries, event, at),
+        State::Stopping { deadline, then } => stopping(deadline, then, event, at),
+        State::Killing { then } => killing(then, event, at),
     }
 }
 
-fn at_rest(state: State, event: Event, now: Millis, policy: &Policy) -> (State, Actions) {
+fn at_rest(state: State, event: Event, at: At<'_>) -> (State, Actions) {
     match (state, event) {
-        (_, Event::Restart) | (State::Down, Event::Start) => start(Tries::default(), now, policy),
+        (_, Event::Restart) | (State::Down, Event::Start) => start(Tries::default(), at),
         (State::Done | State::Ended | State::Failed, Event::Stop) => (State::Down, actions(&[])),
         (_, Event::Tick) => (state, actions(&[])),
         (_, Event::Start | Event::Stop | Event::Ready | Event::Exited(_)) => ignore(state),
     }
 }
 
-fn pausing(
-    until: Millis,
-    tries: Tries,
-    event: Event,
-    now: Millis,
-    policy: &Policy,
-) -> (State, Actions) {
+fn pausing(until: Millis, tries: Tries, event: Event, at: At<'_>) -> (State, Actions) {
     let state = State::Pausing { until, tries };
     match event {
-        Event::Tick if now >= until => start(tries, now, policy),
+        Event::Tick if at.now >= until => start(tries, at),
         Event::Tick => (state, actions(&[])),
-        Event::Restart => start(Tries::default(), now, policy),
+        Event::Restart => start(Tries::default(), at),
         Event::Stop => (State::Down, actions(&[])),
         Event::Start | Event::Ready | Event::Exited(_) => ignore(state),
     }
 }
 
-fn starting(
-    deadline: Option<Millis>,
-    tries: Tries,
-    event: Event,
-    now: Millis,
-    policy: &Policy,
-) -> (State, Actions) {
+fn starting(deadline: Option<Millis>, tries: Tries, event: Event, at: At<'_>) -> (State, Actions) {
     let state = State::Starting { deadline, tries };
     match event {
-        Event::Ready => (State::Up { since: now, tries }, actions(&[Action::AnnounceReady])),
-        Event::Exited(outcome) => ended(outcome, tries, now, policy),
-        Event::Tick if deadline.is_some_and(|at| now >= at) => {
+        Event::Ready => (State::Up { since: at.now, tries }, actions(&[Action::AnnounceReady])),
+        Event::Exited(outcome) => ended(outcome, tries, at),
+        Event::Tick if deadline.is_some_and(|due| at.now >= due) => {
             (State::Killing { then: Then::Judge(tries) }, actions(&[Action::Kill]))
         }
-        Event::Stop => stop(Then::Rest, now, policy),
-        Event::Restart => stop(Then::Start, now, policy),
+        Event::Stop => stop(Then::Rest, at),
+        Event::Restart => stop(Then::Start, at),
         Event::Tick => (state, actions(&[])),
         Event::Start => ignore(state),
     }
 }
 
-fn up(since: Millis, tries: Tries, event: Event, now: Millis, policy: &Policy) -> (State, Actions) {
+fn up(since: Millis, tries: Tries, event: Event, at: At<'_>) -> (State, Actions) {
     let state = State::Up { since, tries };
     match event {
         Event::Exited(outcome) => {
-            let stable = now.saturating_sub(since) >= policy.start_interval;
+            let stable = at.now.saturating_sub(since) >= at.policy.start_interval;
             let failed = if stable { 0 } else { tries.failed };
-            ended(outcome, Tries { failed, ..tries }, now, policy)
+            ended(outcome, Tries { failed, ..tries }, at)
         }
-        Event::Stop => stop(Then::Rest, now, policy),
-        Event::Restart => stop(Then::Start, now, policy),
+        Event::Stop => stop(Then::Rest, at),
+        Event::Restart => stop(Then::Start, at),
         Event::Tick => (state, actions(&[])),
         Event::Start | Event::Ready => ignore(state),
     }
 }
 
-fn stopping(
-    deadline: Millis,
-    then: Then,
-    event: Event,
-    now: Millis,
-    policy: &Policy,
-) -> (State, Actions) {
+fn stopping(deadline: Millis, then: Then, event: Event, at: At<'_>) -> (State, Actions) {
     match event {
-        Event::Exited(_) => gone(then, now, policy),
-        Event::Tick if now >= deadline => (State::Killing { then }, actions(&[Action::Kill])),
+        Event::Exited(_) => gone(then, at),
+        Event::Tick if at.now >= deadline => (State::Killing { then }, actions(&[Action::Kill])),
         Event::Tick => (State::Stopping { deadline, then }, actions(&[])),
         Event::Stop => (State::Stopping { deadline, then: Then::Rest }, actions(&[])),
         Event::Start | Event::Restart => {
@@ -235,9 +223,9 @@ fn stopping(
     }
 }
 
-fn killing(then: Then, event: Event, now: Millis, policy: &Policy) -> (State, Actions) {
+fn killing(then: Then, event: Event, at: At<'_>) -> (State, Actions) {
     match event {
-        Event::Exited(_) => gone(then, now, policy),
+        Event::Exited(_) => gone(then, at),
         Event::Stop => (State::Killing { then: Then::Rest }, actions(&[])),
         Event::Start | Event::Restart => (State::Killing { then: Then::Start }, actions(&[])),
         Event::Tick => (State::Killing { then }, actions(&[])),
@@ -245,20 +233,20 @@ fn killing(then: Then, event: Event, now: Millis, policy: &Policy) -> (State, Ac
     }
 }
 
-fn start(tries: Tries, now: Millis, policy: &Policy) -> (State, Actions) {
-    let deadline = policy.start_timeout.map(|timeout| now.saturating_add(timeout));
-    let tries = tries.one_more(now, policy);
+fn start(tries: Tries, at: At<'_>) -> (State, Actions) {
+    let deadline = at.policy.start_timeout.map(|timeout| at.now.saturating_add(timeout));
+    let tries = tries.one_more(at.now, at.policy);
     (State::Starting { deadline, tries }, actions(&[Action::Spawn]))
 }
 
-fn stop(then: Then, now: Millis, policy: &Policy) -> (State, Actions) {
-    let deadline = now.saturating_add(policy.stop_timeout);
+fn stop(then: Then, at: At<'_>) -> (State, Actions) {
+    let deadline = at.now.saturating_add(at.policy.stop_timeout);
     (State::Stopping { deadline, then }, actions(&[Action::Terminate]))
 }
 
 /// A process that nobody told to end has ended.
-fn ended(outcome: Outcome, tries: Tries, now: Millis, policy: &Policy) -> (State, Actions) {
-    match (outcome, policy.kind, policy.restart) {
+fn ended(outcome: Outcome, tries: Tries, at: At<'_>) -> (State, Actions) {
+    match (outcome, at.policy.kind, at.policy.restart) {
         (Outcome::Success, Kind::Oneshot, _) => {
             (State::Done, actions(&[Action::Sweep, Action::AnnounceReady]))
         }
@@ -268,31 +256,33 @@ fn ended(outcome: Outcome, tries: Tries, now: Millis, policy: &Policy) -> (State
         (Outcome::Failure, _, Restart::Never) => {
             (State::Failed, actions(&[Action::Sweep, Action::AnnounceFailed]))
         }
-        (Outcome::Failure, _, Restart::OnFailure | Restart::Always) if tries.in_a_row(policy) => {
+        (Outcome::Failure, _, Restart::OnFailure | Restart::Always)
+            if tries.in_a_row(at.policy) =>
+        {
             (State::Failed, actions(&[Action::Sweep, Action::AnnounceFailed]))
         }
         (Outcome::Failure, _, Restart::OnFailure | Restart::Always)
-        | (Outcome::Success, _, Restart::Always) => again(tries, now, policy),
+        | (Outcome::Success, _, Restart::Always) => again(tries, at),
     }
 }
 
 /// A process that was told to end has ended.
-fn gone(then: Then, now: Millis, policy: &Policy) -> (State, Actions) {
+fn gone(then: Then, at: At<'_>) -> (State, Actions) {
     match then {
         Then::Rest => (State::Down, actions(&[Action::Sweep])),
         Then::Start => {
-            let (state, _) = start(Tries::default(), now, policy);
+            let (state, _) = start(Tries::default(), at);
             (state, actions(&[Action::Sweep, Action::Spawn]))
         }
-        Then::Judge(tries) => ended(Outcome::Failure, tries, now, policy),
+        Then::Judge(tries) => ended(Outcome::Failure, tries, at),
     }
 }
 
-fn again(tries: Tries, now: Millis, policy: &Policy) -> (State, Actions) {
-    if tries.too_many(now, policy) {
+fn again(tries: Tries, at: At<'_>) -> (State, Actions) {
+    if tries.too_many(at.now, at.policy) {
         return (State::Failed, actions(&[Action::Sweep, Action::AnnounceFailed]));
     }
-    let until = now.saturating_add(backoff(tries.failed, policy));
+    let until = at.now.saturating_add(backoff(tries.failed, at.policy));
     let failed = tries.failed.saturating_add(1);
     (State::Pausing { until, tries: Tries { failed, ..tries } }, actions(&[Action::Sweep]))
 }

@@ -16,10 +16,16 @@ use std::path::PathBuf;
 ///
 /// The services in /usr/lib/pintle/*.toml are checked and compiled into system.bin beside them; a
 /// mistake there is told with its file, line and column, and nothing is built.
+///
+/// Of dir:PATH every file is taken as it is, with its owner and group. Only root can give files to
+/// root: where another user builds, the user's own files are root's in the image, and so are those of
+/// the user's group.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The container image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE or dir:PATH.
+    ///
+    /// In dir:PATH, files of the user who builds are root's, unless that is root.
     source: Source,
 
     /// A private key to sign with, as keygen makes it; up to four.

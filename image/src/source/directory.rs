@@ -1,4 +1,5 @@
-//! A directory of the host as an image: what `stat` shows there is what the image gets.
+//! A directory of the host as an image: what `stat` shows there is what the image gets, but that
+//! what belongs to a caller who is not root becomes root's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::CStr;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{SeekFrom, lgetxattr, llistxattr, major, minor, seek};
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid};
 
 use super::{Image, Options};
 use crate::error::{Attempt, Error, Result};
@@ -30,6 +32,7 @@ pub(super) fn read(path: &Path, spool: &Spool, options: &Options<'_>) -> Result<
     options.progress.begin(Phase::Directory, None);
     let mut walk = Walk {
         root: path,
+        caller: Caller::running(),
         spool,
         options,
         tree: Tree::new(),
@@ -42,8 +45,33 @@ pub(super) fn read(path: &Path, spool: &Spool, options: &Options<'_>) -> Result<
     Ok(Image { tree: walk.tree, manifest: None, created: None, labels: BTreeMap::new() })
 }
 
+/// Who reads the directory. A caller who is not root cannot give files to root, so that its own
+/// stand for root's: the same files then give the same image, whoever builds it.
+#[derive(Clone, Copy)]
+struct Caller {
+    uid: u32,
+    gid: u32,
+}
+
+impl Caller {
+    fn running() -> Self {
+        Self { uid: geteuid().as_raw(), gid: getegid().as_raw() }
+    }
+
+    /// The owner in the image of what `uid` owns here.
+    fn owner(self, uid: u32) -> u32 {
+        if uid == self.uid { 0 } else { uid }
+    }
+
+    /// The group in the image of what is the group `gid`'s here. To root, groups are as any owner.
+    fn group(self, gid: u32) -> u32 {
+        if self.uid != 0 && gid == self.gid { 0 } else { gid }
+    }
+}
+
 struct Walk<'a> {
     root: &'a Path,
+    caller: Caller,
     spool: &'a Spool,
     options: &'a Options<'a>,
     tree: Tree,
@@ -121,8 +149,8 @@ impl Walk<'_> {
         let xattrs = self.xattrs(path).attempt(|| action(path))?;
         Ok(Inode {
             mode: (metadata.mode() & 0o7777) as u16,
-            uid: metadata.uid(),
-            gid: metadata.gid(),
+            uid: self.caller.owner(metadata.uid()),
+            gid: self.caller.group(metadata.gid()),
             mtime: metadata.mtime(),
             mtime_nanos: metadata.mtime_nsec() as u32,
             xattrs,
@@ -234,4 +262,33 @@ fn next_run(file: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
     }
     let end = seek(file, SeekFrom::Hole(start))?.min(size);
     Ok(Some((start, end - start)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_image(caller: Caller, [uid, gid]: [u32; 2]) -> [u32; 2] {
+        [caller.owner(uid), caller.group(gid)]
+    }
+
+    #[test]
+    fn what_is_the_callers_becomes_roots_owner_and_group_each_on_its_own() {
+        let caller = Caller { uid: 1000, gid: 100 };
+        for (here, there) in [
+            ([1000, 100], [0, 0]),
+            ([1000, 7], [0, 7]),
+            ([7, 100], [7, 0]),
+            ([100, 1000], [100, 1000]),
+            ([0, 0], [0, 0]),
+        ] {
+            assert_eq!(in_image(caller, here), there);
+        }
+    }
+
+    #[test]
+    fn to_root_everything_is_as_it_is_here_whatever_roots_group() {
+        let root = Caller { uid: 0, gid: 100 };
+        assert_eq!(in_image(root, [1000, 100]), [1000, 100]);
+    }
 }

@@ -87,3 +87,20 @@ fn nobody_builds_the_same_image_as_root() {
     assert_same(&workshop, &["a", "b"]);
     assert!(workshop.read("a/seal") == workshop.read("b/seal"));
 }
+
+/// Both own the files of their directory. Who is not root sees that they are root's in the image.
+#[test]
+fn a_directory_of_nobodys_gives_the_same_image_as_roots() {
+    let workshop = Workshop::of_a_machine();
+    workshop.shell("chmod -R a+rX .").said();
+    build(&workshop, "dir:rootfs", "a");
+    let dump = workshop.pintle("inspect a/root.img --json").json();
+    let files = dump["image"]["files"].as_array().unwrap();
+    assert!(!files.is_empty() && files.iter().all(|file| file["uid"] == 0 && file["gid"] == 0));
+    let nobody = "if [ $(id -u) = 0 ]; then
+            mkdir b; chown -hR nobody:nogroup b rootfs
+            nobody='setpriv --reuid=nobody --regid=nogroup --clear-groups'
+        fi";
+    workshop.shell(&format!("{nobody}; SOURCE=dir:rootfs OUT=b; ${{nobody:-}} {BUILD}")).said();
+    assert_same(&workshop, &["a", "b"]);
+}

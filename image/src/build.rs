@@ -77,6 +77,8 @@ pub struct Built {
     pub image_size: u64,
     /// Inodes in it.
     pub files: u64,
+    /// Files below its `/var`, which machines do not see: theirs is on the state partition.
+    pub hidden_in_var: u64,
     /// Services in its configuration, if one was compiled.
     pub services: Option<usize>,
     /// What dm-verity is given.
@@ -116,6 +118,7 @@ pub fn build(request: &Request<'_>, progress: &dyn Progress) -> Result<Built> {
     draft.publish()?;
     Ok(Built {
         files: image.tree.files() as u64,
+        hidden_in_var: files_in_var(&image.tree),
         services: services.map(|system| system.services.len()),
         fsverity_digest: fsverity_digest(&seal.root_hash, &seal.salt, seal.image_size),
         seal_digest: seal_digest(&signed),
@@ -137,6 +140,13 @@ fn make_mount_points(tree: &mut Tree) -> Result<()> {
             .map_err(|cause| Error::input(format!("make the mount point /{name}"), cause))?;
     }
     Ok(())
+}
+
+/// Every name that is no directory's: an empty directory holds nothing that could be missed.
+fn files_in_var(tree: &Tree) -> u64 {
+    let var = tree.resolve("/var").into_iter();
+    let below = var.flat_map(|var| tree.walk_below(var));
+    below.filter(|(_, id)| !tree.inode(*id).is_directory()).count() as u64
 }
 
 fn read_source(

@@ -174,7 +174,12 @@ impl Tree {
     /// Every name below the root, depth first, siblings in the order of their names' bytes, parents
     /// first.
     pub fn walk(&self) -> Walk<'_> {
-        Walk::new(self)
+        self.walk_below(self.root())
+    }
+
+    /// The same for the names below `top`; nothing for what is no directory.
+    pub fn walk_below(&self, top: InodeId) -> Walk<'_> {
+        Walk::below(self, top)
     }
 
     fn directory(&self, id: InodeId) -> Option<&Directory> {

@@ -20,6 +20,10 @@ use std::path::PathBuf;
 /// Of dir:PATH every file is taken as it is, with its owner and group. Only root can give files to
 /// root: where another user builds, the user's own files are root's in the image, and so are those of
 /// the user's group.
+///
+/// What the image has below /var, machines do not see: their /var is on the state partition, stays
+/// from release to release, and starts empty. How many files that hides is told. What a service needs
+/// there it makes when it starts, or it is in /usr and copied from there.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -101,8 +105,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     drop(progress);
     match args.json {
         true => say(&serde_json::to_string_pretty(&built)?),
-        false => say(&summary(args, &built)),
+        false => {
+            note_var(args, &built);
+            say(&summary(args, &built))
+        }
     }
+}
+
+fn note_var(args: &Args, built: &Built) {
+    let files = match built.hidden_in_var {
+        0 => return,
+        1 => "1 file".to_owned(),
+        many => format!("{many} files"),
+    };
+    args.quiet.note(&format!(
+        "/var has {files} that machines do not see: theirs is on the state partition and starts empty"
+    ));
 }
 
 fn request<'a>(args: &'a Args, keys: &'a [SigningKey]) -> Request<'a> {

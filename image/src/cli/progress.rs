@@ -3,10 +3,10 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use pintle_image::progress::{Phase, Progress};
 
-/// Whether a command shows how far it has come.
+/// Whether a command shows how far it has come, and what else one should know.
 #[derive(clap::Args)]
 pub(crate) struct Quiet {
-    /// Show no progress.
+    /// Show no progress and no notes.
     #[arg(short, long)]
     quiet: bool,
 }
@@ -20,6 +20,13 @@ impl Quiet {
                 false => ProgressDrawTarget::stderr(),
             },
         ))
+    }
+
+    /// Writes a line on standard error that is no complaint.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("note: {text}");
+        }
     }
 }
 

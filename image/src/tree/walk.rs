@@ -3,7 +3,7 @@
 use super::directory::Children;
 use super::{Directory, InodeId, Tree};
 
-/// Yields `(path, inode)`, the path without a leading slash.
+/// Yields `(path, inode)`, the path from where the walk began, without a leading slash.
 #[derive(Debug)]
 pub struct Walk<'t> {
     tree: &'t Tree,
@@ -13,9 +13,9 @@ pub struct Walk<'t> {
 }
 
 impl<'t> Walk<'t> {
-    pub(super) fn new(tree: &'t Tree) -> Self {
+    pub(super) fn below(tree: &'t Tree, top: InodeId) -> Self {
         let mut walk = Self { tree, path: Vec::new(), stack: Vec::new() };
-        walk.enter(tree.root());
+        walk.enter(top);
         walk
     }
 
@@ -58,5 +58,14 @@ mod tests {
         }
         let paths: Vec<_> = tree.walk().map(|(path, _)| String::from_utf8(path).unwrap()).collect();
         assert_eq!(paths, ["B", "a", "a/z", "a-b", "b", "b/c"]);
+    }
+
+    #[test]
+    fn a_walk_below_a_directory_stays_there() {
+        let mut tree = Tree::new();
+        tree.make_directories(b"a/b/c").unwrap();
+        tree.make_directories(b"d").unwrap();
+        let below = tree.walk_below(tree.lookup("a").unwrap());
+        assert!(below.map(|(path, _)| path).eq([b"b".to_vec(), b"b/c".to_vec()]));
     }
 }

@@ -63,6 +63,22 @@ fn terms_and_times_are_in_the_seal() {
 }
 
 #[test]
+fn files_that_the_machines_own_var_hides_are_told() {
+    let workshop = Workshop::of_a_machine();
+    let build = "build dir:rootfs --key ours.key -o out";
+    std::fs::create_dir_all(workshop.path("rootfs/var/lib/empty")).unwrap();
+    workshop.file("various/a", 0o644, "");
+    assert_eq!(workshop.pintle(build).noted(), "");
+    workshop.file("var/lib/a", 0o644, "");
+    workshop.link("var/run", "/run");
+    let note = "note: /var has 2 files that machines do not see: theirs is on the state partition \
+                and starts empty\n";
+    assert_eq!(workshop.pintle(build).noted(), note);
+    assert_eq!(workshop.pintle(&format!("{build} --quiet")).noted(), "");
+    assert_eq!(workshop.pintle(&format!("{build} --json")).json()["hidden_in_var"], 2);
+}
+
+#[test]
 fn a_file_beside_a_release_does_not_stand_for_it() {
     let workshop = Workshop::of_a_machine();
     workshop.pintle("build dir:rootfs --key ours.key -o out").said();

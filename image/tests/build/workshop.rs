@@ -102,6 +102,12 @@ impl Outcome {
         serde_json::from_str(&self.said()).unwrap()
     }
 
+    /// What it wrote to standard error, having succeeded.
+    pub(crate) fn noted(self) -> String {
+        assert!(self.0.status.success(), "{:?}", self.0);
+        String::from_utf8(self.0.stderr).unwrap()
+    }
+
     /// What it complained of, having failed.
     pub(crate) fn complained(self) -> String {
         assert_eq!(self.0.status.code(), Some(1));

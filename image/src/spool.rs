@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Attempt, Result};
@@ -17,6 +17,7 @@ pub const ALIGNMENT: u64 = 4096;
 pub struct Spool {
     file: File,
     end: AtomicU64,
+    directory: PathBuf,
 }
 
 impl Spool {
@@ -24,7 +25,12 @@ impl Spool {
     pub fn within(directory: &Path) -> Result<Self> {
         let file = tempfile::tempfile_in(directory)
             .attempt(|| format!("make a temporary file in {}", directory.display()))?;
-        Ok(Self { file, end: AtomicU64::new(0) })
+        Ok(Self { file, end: AtomicU64::new(0), directory: directory.into() })
+    }
+
+    /// What failed when a write fails; whoever reads it must know which disk is full.
+    pub fn write_action(&self) -> String {
+        format!("write a temporary file in {}", self.directory.display())
     }
 
     /// Writes `bytes` where nothing was before, and says where. No lock: threads do not wait for

@@ -345,7 +345,7 @@ impl Tree {
         spool: &Spool,
     ) -> Result<InodeId, Error> {
         let action = || format!("write {}", path::display(path.as_ref()));
-        let content = Content::append(spool, bytes).attempt(action)?;
+        let content = Content::append(spool, bytes).attempt(|| spool.write_action())?;
         let file = Inode::new(mode, Body::File(content));
         let (parent, name) = path::split(path.as_ref());
         self.make_directories(parent)

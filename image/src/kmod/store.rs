@@ -49,10 +49,9 @@ impl Store {
 
     /// Adds a file whose content is only here now.
     pub(super) fn add_data(&mut self, path: &str, data: impl Read) -> Result<()> {
-        let action = || format!("read module {path}");
-        let data = read_limited(data).attempt(action)?;
-        let place =
-            Place::Spool { at: self.spool.append(&data).attempt(action)?, length: data.len() };
+        let data = read_limited(data).attempt(|| format!("read module {path}"))?;
+        let at = self.spool.append(&data).attempt(|| self.spool.write_action())?;
+        let place = Place::Spool { at, length: data.len() };
         self.add(ModuleFile { path: path.to_owned(), place });
         Ok(())
     }

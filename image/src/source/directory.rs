@@ -145,7 +145,7 @@ impl Walk<'_> {
     }
 
     fn inode(&mut self, path: &Path, metadata: &Metadata) -> Result<Inode> {
-        let body = self.body(path, metadata).attempt(|| action(path))?;
+        let body = self.body(path, metadata)?;
         let xattrs = self.xattrs(path).attempt(|| action(path))?;
         Ok(Inode {
             mode: (metadata.mode() & 0o7777) as u16,
@@ -158,7 +158,7 @@ impl Walk<'_> {
         })
     }
 
-    fn body(&mut self, path: &Path, metadata: &Metadata) -> io::Result<Body> {
+    fn body(&mut self, path: &Path, metadata: &Metadata) -> Result<Body> {
         let kind = metadata.file_type();
         let device = Device { major: major(metadata.rdev()), minor: minor(metadata.rdev()) };
         Ok(if kind.is_dir() {
@@ -166,7 +166,8 @@ impl Walk<'_> {
         } else if kind.is_file() {
             Body::File(self.copy(path)?)
         } else if kind.is_symlink() {
-            Body::Symlink(fs::read_link(path)?.into_os_string().into_vec().into())
+            let target = fs::read_link(path).attempt(|| action(path))?;
+            Body::Symlink(target.into_os_string().into_vec().into())
         } else if kind.is_char_device() {
             Body::CharDevice(device)
         } else if kind.is_block_device() {
@@ -178,10 +179,11 @@ impl Walk<'_> {
         })
     }
 
-    fn copy(&mut self, path: &Path) -> io::Result<Content> {
+    fn copy(&mut self, path: &Path) -> Result<Content> {
         let nofollow = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-        let file = fs::OpenOptions::new().read(true).custom_flags(nofollow).open(path)?;
-        let size = file.metadata()?.len();
+        let file = fs::OpenOptions::new().read(true).custom_flags(nofollow).open(path);
+        let file = file.attempt(|| action(path))?;
+        let size = file.metadata().attempt(|| action(path))?.len();
         self.bytes = self.bytes.saturating_add(size);
         if self.bytes > self.options.limits.bytes {
             // `check_limits` says so.
@@ -189,21 +191,23 @@ impl Walk<'_> {
         }
         let mut extents = Vec::new();
         let mut at = 0;
-        while let Some((offset, length)) = next_run(&file, at, size)? {
-            extents.push(Extent { offset, length, spool: self.copy_run(&file, offset, length)? });
+        while let Some((offset, length)) = next_run(&file, at, size).attempt(|| action(path))? {
+            let spool = self.copy_run((&file, path), offset, length)?;
+            extents.push(Extent { offset, length, spool });
             at = offset + length;
         }
         Ok(Content { size, extents: extents.into() })
     }
 
-    fn copy_run(&mut self, file: &File, offset: u64, length: u64) -> io::Result<u64> {
-        let spool = self.spool.reserve(length)?;
+    fn copy_run(&mut self, (file, path): (&File, &Path), offset: u64, length: u64) -> Result<u64> {
+        let spool = self.spool.reserve(length).attempt(|| self.spool.write_action())?;
         let mut done = 0;
         while done < length {
             let step = (length - done).min(BUFFER as u64);
             let piece = &mut self.buffer[..step as usize];
-            file.read_exact_at(piece, offset + done)?;
-            self.spool.write_at(piece, spool + done)?;
+            file.read_exact_at(piece, offset + done).attempt(|| action(path))?;
+            let written = self.spool.write_at(piece, spool + done);
+            written.attempt(|| self.spool.write_action())?;
             self.options.progress.advance(step);
             done += step;
         }

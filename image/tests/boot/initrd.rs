@@ -57,6 +57,19 @@ impl Workbench {
         assert!(compiler.status().unwrap().success());
     }
 
+    /// A Debian package of a large module, and one without modules.
+    fn make_packages(&self) {
+        let script = "mkdir -p meta/DEBIAN
+            echo 'Package: p\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b>\nDescription: d' \
+                > meta/DEBIAN/control
+            cp -r meta whole
+            mkdir -p meta/usr/share/doc/p whole/lib/modules/6.1.0-test/kernel
+            echo text > meta/usr/share/doc/p/copyright
+            head -c 40000 /dev/urandom > whole/lib/modules/6.1.0-test/kernel/large.ko
+            for package in meta whole; do dpkg-deb --root-owner-group -b $package; done";
+        shell(self.0.path(), script);
+    }
+
     fn pintle(&self) -> Command {
         let mut pintle = Command::new(env!("CARGO_BIN_EXE_pintle"));
         pintle.args("initrd -o initrd.img --init init --config boot.toml".split(' '));
@@ -180,6 +193,20 @@ fn what_would_not_boot_is_refused_and_nothing_is_written() {
         let refusal = bench.refusal(more);
         assert!(refusal.contains(cause), "{more}: {refusal}");
     }
+}
+
+/// A limit on files stands for a full disk.
+#[test]
+fn what_cannot_be_written_is_what_is_complained_of() {
+    let bench = Workbench::new(&MODULES);
+    bench.make_packages();
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]).current_dir(&bench.0);
+    shell.arg(bench.pintle().get_program()).args(bench.pintle().get_args());
+    let output = shell.args(["--keys", "keys", "--kernel", "whole.deb"]).output().unwrap();
+    let refusal = String::from_utf8(output.stderr).unwrap();
+    let said = "cannot write a temporary file in .: File too large";
+    assert!(refusal.contains(said), "{refusal}");
 }
 
 #[test]

@@ -58,3 +58,14 @@ fn a_floor_above_the_sequence_is_refused() {
     assert!(complaint.contains("floor is above its own sequence"), "{complaint}");
     assert!(workshop.names("out").is_empty());
 }
+
+/// A limit on files stands for a full disk: the file that is read is not the one that is to blame.
+#[test]
+fn what_cannot_be_written_is_what_is_complained_of() {
+    let workshop = Workshop::of_a_machine();
+    workshop.file("usr/bin/large", 0o755, &"large".repeat(1 << 20));
+    let script = format!("trap '' XFSZ; ulimit -f 1024; exec $PINTLE {BUILD}");
+    let complaint = workshop.shell(&script).complained();
+    let said = "pintle: cannot write a temporary file in out: File too large";
+    assert!(complaint.starts_with(said), "{complaint}");
+}

@@ -69,7 +69,17 @@ pub fn read_key_set(paths: &[PathBuf], threshold: u8) -> Result<KeySet> {
         let key = PublicKey::from_pem(&read(&file)?);
         keys.push(key.map_err(|cause| unusable(&file, cause, PUBLIC_WANTED))?);
     }
+    check_threshold(threshold, keys.len())?;
     KeySet::new(keys, threshold).map_err(|e| Error::input("use these keys", e))
+}
+
+fn check_threshold(threshold: u8, keys: usize) -> Result<()> {
+    if usize::from(threshold) <= keys {
+        return Ok(());
+    }
+    let keys = if keys == 1 { "is 1 key".to_owned() } else { format!("are {keys} keys") };
+    let cause = format!("the threshold is {threshold}, and there {keys}");
+    Err(Error::input("use these keys", cause))
 }
 
 fn public_key_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {

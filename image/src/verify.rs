@@ -7,7 +7,7 @@ use crate::progress::{Phase, Progress};
 use crate::release::{IMAGE, SEAL, TREE};
 use crate::{Error, Result, parallel};
 use pintle_verify::verity::{self, Geometry, Leaf, LeafHasher, TreeFile};
-use pintle_verify::{Expect, KeySet, Seal, Unverified, Verified};
+use pintle_verify::{Expect, KeySet, Refusal, Seal, Unverified, Verified, signers};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
@@ -41,7 +41,20 @@ pub fn verify(
 fn verify_seal(path: &Path, keys: &KeySet, expect: &Expect) -> Result<Verified<Seal>> {
     let bytes = read_seal(path)?;
     keys.verify(Unverified(&bytes), expect)
-        .map_err(|refusal| Error::input(format!("verify {SEAL}"), refusal))
+        .map_err(|refusal| Error::input(format!("verify {SEAL}"), tell(&refusal, &bytes)))
+}
+
+/// Where too few have signed, the ids of those that the seal names help to find the right key.
+fn tell(refusal: &Refusal, seal: &[u8]) -> String {
+    let ids = match refusal {
+        Refusal::Threshold { .. } => signers(seal).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    match ids.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice() {
+        [] => refusal.to_string(),
+        [id] => format!("{refusal}; its signer is key {id}"),
+        ids => format!("{refusal}; its signers are keys {}", ids.join(", ")),
+    }
 }
 
 /// Reads a seal file, but no more of it than a seal may be long.

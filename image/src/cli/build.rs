@@ -1,6 +1,7 @@
 //! `pintle build`.
 
 use super::moment::Moment;
+use super::number;
 use super::output::say;
 use super::progress::Quiet;
 use pintle_image::build::{self, Built, Configuration, Given, Request, Terms};
@@ -50,11 +51,11 @@ pub(crate) struct Args {
 
     /// Its sequence, which must rise from release to release [default: when the container image
     /// was made, in seconds since 1970].
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number::sequence)]
     sequence: Option<u64>,
 
     /// The lowest sequence that machines may go back to once this image is blessed.
-    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0, value_parser = number::sequence)]
     floor: u64,
 
     /// When machines stop installing it: seconds since 1970, or 2027-01-31T00:00:00Z.

@@ -1,5 +1,6 @@
 //! `pintle initrd`.
 
+use super::number;
 use super::output::say;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,7 +43,7 @@ pub(crate) struct Args {
     keys: Vec<PathBuf>,
 
     /// How many of the keys must have signed an image.
-    #[arg(long, value_name = "1..4", default_value_t = 1)]
+    #[arg(long, value_name = "1..4", default_value_t = 1, value_parser = number::threshold)]
     threshold: u8,
 
     /// The kernel that the modules are taken from: a Debian package, or a directory such as

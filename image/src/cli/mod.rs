@@ -9,6 +9,7 @@ mod keygen;
 #[cfg(test)]
 mod manual;
 mod moment;
+mod number;
 mod output;
 mod progress;
 mod verify;

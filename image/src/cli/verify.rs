@@ -1,5 +1,6 @@
 //! `pintle verify`.
 
+use super::number;
 use super::output::say;
 use super::progress::Quiet;
 use pintle_image::{keygen, release, verify};
@@ -23,7 +24,7 @@ pub(crate) struct Args {
     keys: Vec<PathBuf>,
 
     /// How many of the keys must have signed.
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    #[arg(long, value_name = "1..4", default_value_t = 1, value_parser = number::threshold)]
     threshold: u8,
 
     /// Refuse an image with another id.
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     arch: Option<Architecture>,
 
     /// Refuse an image whose sequence is lower.
-    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0, value_parser = number::sequence)]
     floor: u64,
 
     /// Print what was proven as JSON.

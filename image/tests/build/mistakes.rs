@@ -59,6 +59,21 @@ fn a_floor_above_the_sequence_is_refused() {
     assert!(workshop.names("out").is_empty());
 }
 
+#[test]
+fn what_is_no_number_is_told_what_was_expected() {
+    let workshop = Workshop::of_a_machine();
+    for (command, range) in [
+        (&*format!("{BUILD} --sequence x"), "from 0 to 18446744073709551615"),
+        (&format!("{BUILD} --floor x"), "from 0 to 18446744073709551615"),
+        ("verify out --keys ours.pub --floor x", "from 0 to 18446744073709551615"),
+        ("verify out --keys ours.pub --threshold 5", "from 1 to 4"),
+        ("initrd --init i --config c --keys k -o o --threshold 0", "from 1 to 4"),
+    ] {
+        let complaint = workshop.shell(&format!("$PINTLE {command} || exit 1")).complained();
+        assert!(complaint.contains(&format!("expected a whole number {range}")), "{complaint}");
+    }
+}
+
 /// A limit on files stands for a full disk: the file that is read is not the one that is to blame.
 #[test]
 fn what_cannot_be_written_is_what_is_complained_of() {

@@ -41,6 +41,15 @@ fn a_release_that_is_not_what_was_asked_for_is_not_verified() {
 }
 
 #[test]
+fn who_signed_is_told_where_no_trusted_key_did() {
+    let workshop = Workshop::of_a_machine();
+    let id = workshop.pintle("keygen -o vendor --json").json()["id"].as_str().unwrap().to_owned();
+    workshop.pintle("build dir:rootfs --key vendor.key -o out").said();
+    let complaint = workshop.pintle("verify out --keys theirs.pub").complained();
+    assert!(complaint.ends_with(&format!("; its signer is key {id}\n")), "{complaint}");
+}
+
+#[test]
 fn two_signers_make_two_signatures() {
     let workshop = Workshop::of_a_machine();
     workshop.pintle("build dir:rootfs --key ours.key --key theirs.key -o out").said();

@@ -46,6 +46,13 @@ pub fn read_files(package: impl Read, visit: &mut dyn FnMut(File<'_>) -> Result<
     io::copy(&mut data, &mut io::sink()).map(drop).map_err(unreadable)
 }
 
+/// The refusal of a package that has not what a kernel's must have.
+pub fn lacks(what: &str) -> Error {
+    let cause = "there is none in it; if it is a meta package, such as linux-image-amd64, the \
+                 package that it depends on is wanted";
+    Error::input(format!("find {what}"), cause)
+}
+
 /// Leaves `package` at the first byte of `data.tar*`, and gives that member's name and size.
 fn find_data(package: &mut impl Read) -> Result<(String, u64)> {
     let magic: [u8; AR_MAGIC.len()] = read_array(package)?;

@@ -61,13 +61,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         fs_verity: if args.fs_verity { FsVerity::Enabled } else { FsVerity::Later },
     };
     disk::make(&recipe, &args.output)?;
-    let names: Vec<_> = recipe.entries.iter().map(Entry::name).collect();
-    say(&format!("{}: {}", args.output.display(), names.join(", ")))
+    say(&format!("{}: {}", args.output.display(), contents(&recipe.entries)))
+}
+
+fn contents(entries: &[Entry]) -> String {
+    match entries.iter().map(Entry::name).collect::<Vec<_>>().as_slice() {
+        [] => "no image is on it".to_owned(),
+        names => names.join(", "),
+    }
 }
 
 fn size(text: &str) -> anyhow::Result<u64> {
     /// ext4's own limit is higher, but no machine's disk.
     type Size = Bytes<1, { 64 << 40 }>;
-    let size = Size::from_text(text).with_context(|| format!("expected {}", Size::expected()))?;
+    let size = Size::from_text(text).with_context(|| {
+        format!("expected {}; units are B, KiB, MiB, GiB and TiB", Size::expected())
+    })?;
     Ok(size.get())
 }

@@ -160,6 +160,9 @@ fn table(path: &Path, summary: &Summary) -> String {
         let reasons = part.wanted_by.join(", ");
         table += &row([&kib(part.unpacked), &kib(part.packed), name, &reasons]);
     }
+    if summary.kernel.is_none() {
+        table += "no modules: only a kernel that has built in all that it needs boots with this\n";
+    }
     table + &list("built in", &summary.builtin) + &list("not in this kernel", &summary.absent)
 }
 

@@ -106,12 +106,14 @@ impl Catalogue {
     }
 
     fn check(&self) -> Result<()> {
-        let found = |what, there| match there {
-            true => Ok(()),
-            false => Err(Error::input(format!("find {what}"), "there is none in it")),
-        };
-        found("lib/modules/<release>", !self.release.is_empty())?;
-        found("a list modules.builtin", self.builtin.names().next().is_some())
+        // A directory has been refused before, if it has none.
+        if self.release.is_empty() {
+            return Err(deb::lacks("lib/modules/<release>"));
+        }
+        match self.builtin.names().next() {
+            Some(_) => Ok(()),
+            None => Err(Error::input("find a list modules.builtin", "there is none in it")),
+        }
     }
 
     fn read_package(&mut self, package: &Path) -> Result<()> {

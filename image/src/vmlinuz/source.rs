@@ -29,7 +29,10 @@ fn read_package(package: &Path) -> Result<Vec<u8>> {
         }
         Ok(())
     })?;
-    only(kernels)
+    match kernels.is_empty() {
+        true => Err(deb::lacks("boot/vmlinuz-*")),
+        false => only(kernels),
+    }
 }
 
 fn find_file(directory: &Path) -> Result<PathBuf> {

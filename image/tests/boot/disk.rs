@@ -198,6 +198,15 @@ fn fsverity_says(bench: &Bench) -> String {
 }
 
 #[test]
+fn a_disk_says_what_is_on_it() {
+    let bench = Bench::new();
+    bench.release(3).release(4);
+    let said = bench.make("-o d --size 32MiB --release 3 --trial 4");
+    assert_eq!(said, "d: 3_1.0~rc1^2, 4_1.0~rc1^2+3-0\n");
+    assert_eq!(bench.make("-o d --size 32MiB"), "d: no image is on it\n");
+}
+
+#[test]
 fn what_cannot_be_installed_is_refused_and_nothing_is_written() {
     let bench = Bench::new();
     bench.release(1).release(2).release(3).release(4);
@@ -216,6 +225,7 @@ fn what_cannot_be_installed_is_refused_and_nothing_is_written() {
         ("--size 16MiB --release 4 --label much-longer-than-16", "no label"),
         ("--size 1MiB", "16777216 at least"),
         ("--size 64M", "expected a size"),
+        ("--size 4GB", "units are B, KiB, MiB, GiB and TiB"),
     ] {
         let refusal = bench.refusal(&format!("-o d {args}"));
         assert!(refusal.contains(cause), "{args}: {refusal}");

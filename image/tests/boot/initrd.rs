@@ -176,12 +176,14 @@ fn what_would_not_boot_is_refused_and_nothing_is_written() {
     let bench = Workbench::new(&MODULES);
     fs::copy("/usr/bin/env", bench.path("dynamic")).unwrap();
     fs::write(bench.path("empty.deb"), "").unwrap();
+    bench.make_packages();
     for (more, cause) in [
         ("--kernel .", "required"),
         ("--keys lib", "no file in it ends in .pub"),
-        ("--keys keys --threshold 2", "threshold"),
+        ("--keys keys --threshold 2", "the threshold is 2, and there is 1 key"),
         ("--keys keys --kernel . --module erfos", "did you mean erofs?"),
         ("--keys keys --kernel empty.deb", "empty.deb"),
+        ("--keys keys --kernel meta.deb", "if it is a meta package"),
         ("--keys keys --kernel . --set verity=dm", "cannot find module dm_mod"),
         ("--keys keys --set tries=10", "expected a whole number from 1 to 9\n    tries = 10\n"),
         ("--keys keys --set lokc=unlocked", "did you mean \"lock\"?"),
@@ -193,6 +195,17 @@ fn what_would_not_boot_is_refused_and_nothing_is_written() {
         let refusal = bench.refusal(more);
         assert!(refusal.contains(cause), "{more}: {refusal}");
     }
+}
+
+#[test]
+fn a_package_without_a_kernel_may_be_a_meta_package() {
+    let bench = Workbench::new(&MODULES);
+    bench.make_packages();
+    let mut pintle = Command::new(env!("CARGO_BIN_EXE_pintle"));
+    let output =
+        pintle.args(["kernel", "meta.deb", "-o", "vmlinuz"]).current_dir(&bench.0).output();
+    let refusal = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(refusal.contains("cannot find boot/vmlinuz-*: there is none in it; if it is a meta"));
 }
 
 /// A limit on files stands for a full disk.
@@ -224,6 +237,7 @@ fn a_kernel_with_everything_built_in_needs_no_modules() {
     let bench = Workbench::new(&MODULES);
     let said = bench.make_ok("--keys keys");
     assert!(said.contains("no kernel's modules"), "{said}");
+    assert!(said.contains("\nno modules: only a kernel that has built in"), "{said}");
     let list = shell(bench.0.path(), "zstd -dc initrd.img | cpio -t --quiet");
     assert!(list.contains("pintle/modules.bin") && !list.contains("lib/modules"), "{list}");
 }

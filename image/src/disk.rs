@@ -9,15 +9,15 @@ mod partition;
 mod sealed;
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pintle_verify::{Digest, Uuid};
-use tempfile::TempDir;
 
 pub use entry::{Entry, State};
 
 use crate::error::Attempt;
 use crate::release::{IMAGE, SEAL, TREE};
+use crate::scratch::Guard;
 use crate::{Error, Result};
 use ext4::{FileSystem, Script};
 
@@ -65,7 +65,8 @@ pub enum FsVerity {
 pub fn make(recipe: &Recipe, output: &Path) -> Result<()> {
     check(recipe)?;
     let scratch = scratch_beside(output)?;
-    let disk = scratch.path().join("disk");
+    let _guard = Guard::tree(&scratch);
+    let disk = scratch.join("disk");
     let file = File::create_new(&disk).attempt(|| "make the disk".to_owned())?;
     file.set_len(recipe.size).attempt(|| "make the disk".to_owned())?;
     let identity = identity(recipe);
@@ -73,18 +74,20 @@ pub fn make(recipe: &Recipe, output: &Path) -> Result<()> {
         Partitions::None => 0..recipe.size / BLOCK * BLOCK,
         Partitions::Gpt => partition::write(file, &recipe.label, identity)?,
     };
-    let file_system = FileSystem { folder: scratch.path(), range, time: newest(recipe) };
+    let file_system = FileSystem { folder: &scratch, range, time: newest(recipe) };
     file_system.format(&recipe.label, identity)?;
-    file_system.carry_out(&script(recipe, scratch.path())?)?;
+    file_system.carry_out(&script(recipe, &scratch)?)?;
     file_system.check()?;
     fs::rename(&disk, output).attempt(|| format!("write {}", output.display()))
 }
 
 /// A folder from which a file can be renamed to `output`.
-fn scratch_beside(output: &Path) -> Result<TempDir> {
+fn scratch_beside(output: &Path) -> Result<PathBuf> {
     let folder = output.parent().filter(|parent| *parent != Path::new(""));
     let folder = folder.unwrap_or(Path::new("."));
-    tempfile::tempdir_in(folder).attempt(|| format!("make a folder in {}", folder.display()))
+    let made = tempfile::tempdir_in(folder);
+    let made = made.attempt(|| format!("make a folder in {}", folder.display()))?;
+    Ok(made.keep())
 }
 
 fn check(recipe: &Recipe) -> Result<()> {

@@ -15,6 +15,7 @@ pub mod layer;
 pub mod parallel;
 pub mod progress;
 pub mod release;
+pub mod scratch;
 pub mod source;
 pub mod spool;
 pub mod tree;

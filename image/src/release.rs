@@ -5,6 +5,7 @@ use crate::erofs::write::Layout;
 use crate::error::Attempt;
 use crate::parallel;
 use crate::progress::{Phase, Progress};
+use crate::scratch::{Guard, Guards};
 use crate::spool::Spool;
 use crate::{Error, Result};
 use pintle_verify::verity::{self, Leaf, LeafHasher};
@@ -49,13 +50,17 @@ const RUN: usize = 64;
 pub struct Draft {
     directory: PathBuf,
     finished: Vec<(NamedTempFile, &'static str)>,
+    guards: Guards,
 }
 
 impl Draft {
-    /// Begins a release in `directory`, which is made if it is missing.
+    /// Begins a release in `directory`, which is made if it is missing, and then vanishes again if
+    /// nothing is published.
     pub fn within(directory: &Path) -> Result<Self> {
+        let mut guards = Guards::default();
+        missing(directory).into_iter().map(Guard::directory).for_each(|guard| guards.push(guard));
         fs::create_dir_all(directory).attempt(|| format!("make {}", directory.display()))?;
-        Ok(Self { directory: directory.into(), finished: Vec::new() })
+        Ok(Self { directory: directory.into(), finished: Vec::new(), guards })
     }
 
     /// Writes and hashes the image with all cores.
@@ -113,11 +118,20 @@ impl Draft {
             .permissions(Permissions::from_mode(0o644))
             .tempfile_in(&self.directory);
         let file = made.attempt(|| format!("make a file in {}", self.directory.display()))?;
+        self.guards.push(Guard::file(file.path()));
         write(file.as_file())?;
         file.as_file().sync_all().attempt(|| write_action(name))?;
         self.finished.push((file, name));
         Ok(())
     }
+}
+
+/// The directories that there must be for `directory` and are not, the outermost first.
+fn missing(directory: &Path) -> Vec<&Path> {
+    let named = directory.ancestors().filter(|above| !above.as_os_str().is_empty());
+    let mut missing: Vec<_> = named.take_while(|above| !above.exists()).collect();
+    missing.reverse();
+    missing
 }
 
 fn write_action(name: &str) -> String {

@@ -15,10 +15,13 @@ mod progress;
 mod verify;
 
 use clap::{Parser, Subcommand};
+use pintle_image::scratch;
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> anyhow::Result<()> {
-    match Cli::parse().command {
+    let command = Cli::parse().command;
+    scratch::remove_when_interrupted()?;
+    match command {
         Command::Keygen(args) => keygen::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args),

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use pintle_image::scratch;
 
 /// Replaces the file at `path` in one step. It is readable by all, as far as the umask lets it be.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -13,6 +14,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.permissions(Permissions::from_mode(0o644));
     let mut file = builder.tempfile_in(folder(path)).with_context(cannot)?;
+    let _guard = scratch::Guard::file(file.path());
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).with_context(cannot)?;
     file.persist(path).with_context(cannot)?;
     Ok(())

@@ -232,6 +232,22 @@ fn what_cannot_be_installed_is_refused_and_nothing_is_written() {
     }
 }
 
+/// In the place of mke2fs stands a program that interrupts who called it.
+#[test]
+fn an_interrupted_disk_leaves_nothing() {
+    let bench = Bench::new();
+    for signal in ["INT", "TERM"] {
+        bench.sh(&format!("printf '#!/bin/sh\\nkill -s {signal} $PPID; sleep 1' > mke2fs"));
+        bench.sh("chmod +x mke2fs");
+        let mut pintle = Command::new(env!("CARGO_BIN_EXE_pintle"));
+        pintle.args("disk -o d --size 32MiB".split(' ')).current_dir(&bench.0);
+        let path = format!("{}:/usr/bin:/bin", bench.0.path().display());
+        let output = pintle.env("PATH", path).output().unwrap();
+        assert!(!output.status.success() && output.stderr.is_empty(), "{output:?}");
+        assert_eq!(bench.sh("ls -A"), "mke2fs\n");
+    }
+}
+
 #[test]
 fn a_disk_that_is_too_small_is_an_error_and_not_half_a_disk() {
     let bench = Bench::new();

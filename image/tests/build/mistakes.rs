@@ -14,7 +14,7 @@ fn every_mistake_in_the_configuration_is_told_with_its_place() {
         assert!(complaint.contains(place), "{complaint}");
     }
     assert!(complaint.contains("did you mean"), "{complaint}");
-    assert!(workshop.names("out").is_empty());
+    assert!(!workshop.path("out").exists());
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_floor_above_the_sequence_is_refused() {
     let workshop = Workshop::of_a_machine();
     let complaint = workshop.pintle(&format!("{BUILD} --sequence 4 --floor 5")).complained();
     assert!(complaint.contains("floor is above its own sequence"), "{complaint}");
-    assert!(workshop.names("out").is_empty());
+    assert!(!workshop.path("out").exists());
 }
 
 #[test]
@@ -83,4 +83,30 @@ fn what_cannot_be_written_is_what_is_complained_of() {
     let complaint = workshop.shell(&script).complained();
     let said = "pintle: cannot write a temporary file in out: File too large";
     assert!(complaint.starts_with(said), "{complaint}");
+    assert!(!workshop.path("out").exists());
+}
+
+#[test]
+fn a_directory_that_was_there_stays() {
+    let workshop = Workshop::of_a_machine();
+    workshop.file("usr/lib/pintle/hello.toml", 0o644, "[");
+    std::fs::create_dir(workshop.path("made")).unwrap();
+    workshop.pintle("build dir:rootfs --key ours.key -o made/a/b").complained();
+    assert!(workshop.names("made").is_empty());
+}
+
+/// The build waits for somebody to write to its source.
+#[test]
+fn an_interrupted_build_leaves_nothing() {
+    let workshop = Workshop::of_a_machine();
+    let script = "mkfifo pipe
+        $PINTLE build docker-archive:pipe --key ours.key -o made/out & build=$!
+        for try in $(seq 1000); do if [ -d made/out ]; then break; fi; sleep 0.01; done
+        kill -s $SIGNAL $build
+        if wait $build 2> /dev/null; then exit 1; fi
+        rm pipe; ls";
+    for signal in ["INT", "TERM"] {
+        let left = workshop.shell(&format!("SIGNAL={signal}; {script}")).said();
+        assert_eq!(left, "ours.key\nours.pub\nrootfs\ntheirs.key\ntheirs.pub\n", "{signal}");
+    }
 }

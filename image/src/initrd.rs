@@ -32,6 +32,9 @@ const DEVICES: [(&str, u32, Device); 2] = [
     ("dev/null", 0o666, Device { major: 1, minor: 3 }),
 ];
 
+/// Where pintle-init finds how it boots.
+const BOOT: &str = "/pintle/boot.bin";
+
 /// What an initramfs is made of.
 pub struct Recipe {
     /// pintle-init.
@@ -89,6 +92,7 @@ pub struct Part {
 
 /// Makes the initramfs.
 pub fn pack(recipe: Recipe) -> Result<Initrd> {
+    check_init(&recipe.init)?;
     check_shell(&recipe)?;
     check_processors(&recipe)?;
     let mut packer = Packer::default();
@@ -101,9 +105,20 @@ pub fn pack(recipe: Recipe) -> Result<Initrd> {
         packer.add("bin/sh", 0o755, shell.into_bytes())?;
     }
     packer.add("pintle/keys.bin", 0o644, recipe.keys.to_bytes())?;
-    packer.add("pintle/boot.bin", 0o644, encoded(recipe.boot.to_bytes())?)?;
+    packer.add(BOOT.trim_start_matches('/'), 0o644, encoded(recipe.boot.to_bytes())?)?;
     packer.add_modules(recipe.modules.unwrap_or_default())?;
     packer.finish()
+}
+
+/// What reads the configuration names it by its path; another program would be started and leave
+/// the machine without a root.
+fn check_init(init: &Program) -> Result<()> {
+    match init.holds(BOOT) {
+        true => Ok(()),
+        false => {
+            Err(Error::input("use the init", format!("it is no pintle-init: no {BOOT} in it")))
+        }
+    }
 }
 
 /// A shell that a locked machine never starts would only be there for who finds a way to it.

@@ -25,6 +25,11 @@ impl Program {
         self.machine
     }
 
+    /// Whether `text` stands in it anywhere.
+    pub(super) fn holds(&self, text: &str) -> bool {
+        self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
     /// The file.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes

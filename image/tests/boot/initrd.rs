@@ -24,7 +24,8 @@ struct Host {
 impl Workbench {
     fn new(modules: &[(&str, &str)]) -> Self {
         let bench = Self(tempfile::tempdir().unwrap());
-        let start = "void _start(void) { for (;;) ; }";
+        let start = "__attribute__((used)) static const char boot[] = \"/pintle/boot.bin\";
+            void _start(void) { for (;;) ; }";
         bench.compile(start, &["-static", "-nostdlib", "-Wl,--build-id=none"], "init");
         fs::create_dir(bench.path("keys")).unwrap();
         fs::write(bench.path("keys/a.pub"), PUBLIC_KEY).unwrap();
@@ -85,6 +86,12 @@ impl Workbench {
         let output = self.make(more);
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A static program that is no pintle-init.
+    fn make_other_init(&self) {
+        let start = "void _start(void) { for (;;) ; }";
+        self.compile(start, &["-static", "-nostdlib"], "init");
     }
 
     fn refusal(&self, more: &str) -> String {
@@ -195,6 +202,14 @@ fn what_would_not_boot_is_refused_and_nothing_is_written() {
         let refusal = bench.refusal(more);
         assert!(refusal.contains(cause), "{more}: {refusal}");
     }
+}
+
+#[test]
+fn another_program_is_no_init() {
+    let bench = Workbench::new(&MODULES);
+    bench.make_other_init();
+    let refusal = bench.refusal("--keys keys --kernel .");
+    assert!(refusal.contains("cannot use the init: it is no pintle-init"), "{refusal}");
 }
 
 #[test]

@@ -13,7 +13,10 @@ fn a_weak_key_is_refused_by_every_command_that_takes_keys() {
     let workshop = Workshop::of_a_machine();
     workshop.pintle("build dir:rootfs --key ours.key -o out").said();
     std::fs::write(workshop.path("boot.toml"), "image-id = \"demo\"\n").unwrap();
-    std::fs::copy(std::env::current_exe().unwrap(), workshop.path("init")).unwrap();
+    // A static program that knows where pintle-init finds its configuration.
+    let mut init = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+    init.extend(b"/pintle/boot.bin");
+    std::fs::write(workshop.path("init"), init).unwrap();
     let initrd = "initrd --init init --config boot.toml -o initrd.img";
     for (base64, weakness) in [
         // y = 0, of order 4.

@@ -13,7 +13,7 @@ use pintle_mount::{BlockDevice, base, devices, modules, state};
 use pintle_sys::uevent::Socket;
 use pintle_sys::watchdog::{LastReset, Watchdog};
 use pintle_update::reset::{self, FactoryReset};
-use pintle_update::{Reset, Store, Tries};
+use pintle_update::{Reset, Store};
 use rustix::fd::AsFd;
 
 use crate::initramfs::{self, Initramfs};
@@ -200,10 +200,7 @@ pub(crate) fn mount_state(
 }
 
 pub(crate) fn open_store(boot: &Boot, report: &mut Report) -> Result<Store, Failure> {
-    let state = store::open_directory(Path::new(STATE))?;
-    let tries = u8::try_from(boot.tries.get()).unwrap_or_default();
-    let tries = Tries::try_from(tries).unwrap_or(Tries::DEFAULT);
-    let store = Store::open(state.as_fd()).map_err(store::Error::from)?.with_tries(tries);
+    let store = store::open(boot)?;
     // A state file system that cannot be written may still hold a good entry.
     store.prepare().or_alert(report);
     close_to_others().or_alert(report);

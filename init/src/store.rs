@@ -11,8 +11,8 @@ use pintle_update::{BadSeal, Emptied, EntryFiles, EntryName, EntryState, Store, 
 use pintle_verify::{
     Architecture, Expect, KeySet, Refusal, Seal, Unverified, Verified, seal_digest,
 };
-use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{self as rfs, Mode, OFlags};
 
 use crate::handover::{self, Handover};
 use crate::jobs::Task;
@@ -80,10 +80,8 @@ impl Machine {
         let handover = Handover::read()?;
         let boot = Boot::from_bytes(&handover.boot)?;
         let keys = fs::read(KEYS).map_err(|cause| file(KEYS, cause))?;
-        let tries = u8::try_from(boot.tries.get()).unwrap_or_default();
-        let store = Store::open(rustix::fd::AsFd::as_fd(&open_directory(Path::new(STATE))?))?;
         Ok(Self {
-            store: store.with_tries(Tries::try_from(tries)?),
+            store: open(&boot)?,
             keys: KeySet::from_bytes(&keys)?,
             booted: handover.entry.parse()?,
             boot,
@@ -145,10 +143,18 @@ impl Machine {
     }
 }
 
+/// Opens the machine's store.
+pub(crate) fn open(boot: &Boot) -> Result<Store, Error> {
+    // Both have one digit.
+    let tries = u8::try_from(boot.tries.get()).ok().and_then(|tries| Tries::try_from(tries).ok());
+    let state = open_directory(Path::new(STATE))?;
+    Ok(Store::open(state.as_fd())?.with_tries(tries.unwrap_or(Tries::DEFAULT)))
+}
+
 /// Opens a directory for walking only.
 pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    open(path, flags, Mode::empty())
+    rfs::open(path, flags, Mode::empty())
         .map_err(|errno| file(&path.display().to_string(), errno.into()))
 }
 

@@ -86,6 +86,30 @@ fn a_service_is_held_in_its_cgroup_and_restarted_whole() -> Result<()> {
     Ok(())
 }
 
+/// Where a cgroup has controllers for cgroups in it, no process may be in it itself.
+#[test]
+fn a_service_that_made_cgroups_of_its_own_can_be_restarted() -> Result<()> {
+    const NESTED: &str = r#"
+[service.nested]
+command = ["/bin/sh", "-c", """
+    cd /sys/fs/cgroup/pintle/nested && mkdir -p inner/innermost && echo 0 > inner/cgroup.procs &&
+    echo +pids > cgroup.subtree_control && echo $$ > /run/nested && exec sleep infinity"""]
+restart = "always"
+"#;
+    let disk = disk(&ContainerImage::of(Base::Busybox, "1.0.0").service("nested", NESTED))?;
+    let mut machine = boot(&disk)?;
+    machine.wait_for("healthy")?;
+    for _ in 0..2 {
+        let main = pid_in(&mut machine, "/run/nested")?;
+        machine.run(&["/bin/rm", "/run/nested"])?;
+        machine.run(&["/bin/kill", "-9", &main])?;
+        machine.wait_until("nested is up again", |report| {
+            report.text("name") == "nested" && report.text("state") == "up"
+        })?;
+    }
+    pid_in(&mut machine, "/run/nested").map(drop)
+}
+
 /// The kernel lets ten lines of one file into its log in five seconds, and drops the others.
 #[test]
 fn the_kernel_log_has_every_line_of_a_boot_with_many_services() -> Result<()> {

@@ -4,7 +4,7 @@
 
 use crate::{Error, Purpose, Result};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::{Errno, pread, write};
 use std::ffi::CStr;
 
@@ -71,10 +71,30 @@ impl Cgroup {
         self.events.as_fd()
     }
 
-    /// Removes it; fails with EBUSY while a process or a cgroup is in it.
+    /// Removes it with the cgroups that were made in it; fails with EBUSY while a process is in one.
     pub fn remove(parent: BorrowedFd<'_>, name: &CStr) -> Result<()> {
-        unlinkat(parent, name, AtFlags::REMOVEDIR).to("remove a cgroup")
+        remove_within(parent, name, DEPTH_MAX).to("remove a cgroup")
     }
+}
+
+/// A service that makes more levels than this in its cgroup keeps them.
+const DEPTH_MAX: usize = 8;
+
+fn remove_within(parent: BorrowedFd<'_>, name: &CStr, depth: usize) -> rustix::io::Result<()> {
+    if let Some(depth) = depth.checked_sub(1) {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = openat(parent, name, flags, Mode::empty())?;
+        for entry in Dir::read_from(&directory)?.flatten() {
+            if entry.file_type() == FileType::Directory && !is_dots(entry.file_name()) {
+                remove_within(directory.as_fd(), entry.file_name(), depth)?;
+            }
+        }
+    }
+    unlinkat(parent, name, AtFlags::REMOVEDIR)
+}
+
+fn is_dots(name: &CStr) -> bool {
+    matches!(name.to_bytes(), b"." | b"..")
 }
 
 impl AsFd for Cgroup {

@@ -47,6 +47,8 @@ impl Process {
     pub(crate) fn spawn(service: &Service) -> Result<Self, Error> {
         let parent = open_path(CGROUPS, OFlags::RDONLY | OFlags::DIRECTORY)?;
         let name = CString::new(service.name.as_str())?;
+        // What an earlier run left in it could keep processes out. Where one of them still ends, it is used as it is.
+        Cgroup::remove(parent.as_fd(), &name).unwrap_or_default();
         let cgroup = Cgroup::create(parent.as_fd(), &name)?;
         limit(&cgroup, service)?;
         let child = start(service, &service.command, cgroup.as_fd())?;

@@ -258,6 +258,10 @@ fn a_locked_machine_takes_nothing_weaker_from_its_command_line() -> Result<()> {
         let said = format!("pintle.{option}: it would weaken a locked machine");
         ensure!(ignored.iter().any(|reason| reason.contains(&said)), "{option}: {ignored:?}");
     }
+    let watchdog = machine.reports().iter().find(|report| report.event() == "watchdog");
+    ensure!(watchdog.is_some_and(|report| report.number("seconds") == 30), "{watchdog:?}");
+    let mounts = machine.run(&["/bin/cat", "/proc/self/mounts"])?;
+    ensure!(mounts.contains("upperdir=/run/pintle/state/data/etc/"), "{mounts}");
     for wrong in ["pintle.verity: found \"none\"", "pintle.nonsense: there is no such option"] {
         ensure!(ignored.iter().any(|reason| reason.contains(wrong)), "{wrong}: {ignored:?}");
     }

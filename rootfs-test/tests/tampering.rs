@@ -90,7 +90,7 @@ fn refuses(verity: &str) -> Result<()> {
         refused(&machine, &format!("{sequence}_{sequence}.0.0"), word).context(crime)?;
     }
     let status = machine.run(&["/bin/pintlectl", "status"])?;
-    ensure!(status.contains("refused   10_10.0.0: "), "{status}");
+    ensure!(status.contains("refused   17_17.0.0: "), "{status}");
     refused(&machine, "2_2.0.0", "trusted keys").context("a stranger's key")?;
     refused(&machine, "3_3.0.0", "another image").context("another image id")?;
     refused(&machine, "4_4.0.0", "another entry").context("an old image under a new name")?;

@@ -10,16 +10,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use pintle_rootfs_test::host;
 
 /// Boots a demo machine, updates it, breaks it, tampers with it.
 #[derive(Parser)]
 #[command(name = "cargo boot --")]
 struct Args {
-    /// Only install what this host lacks for it and for the tests.
-    #[arg(long)]
-    install: bool,
-
     /// End at the console of an unlocked demo machine.
     #[arg(long)]
     shell: bool,
@@ -36,10 +31,8 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    host::prepare()?;
-    match (args.install, args.shell) {
-        (true, _) => Ok(()),
-        (false, true) => shell::open(),
-        (false, false) => story::tell(),
+    match args.shell {
+        true => shell::open(),
+        false => story::tell(),
     }
 }

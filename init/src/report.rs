@@ -69,6 +69,8 @@ pub(crate) enum Event<'a> {
     Unhealthy { entry: &'a str, reason: &'a str },
     /// The entry is marked good.
     Blessed { entry: &'a str },
+    /// The seal of an entry that turned out bad is remembered: it is not installed again unless somebody insists.
+    BadRemembered { entry: &'a str },
     /// A block of the running image is not what was signed.
     Corruption { source: &'a str, reaction: &'a str },
     /// The machine is going down.
@@ -230,7 +232,7 @@ impl Event<'_> {
             Event::EntryChosen { .. } | Event::RootMounted { .. } | Event::Blessed { .. } => 5,
             Event::ShuttingDown { .. } | Event::Healthy { .. } => 5,
             Event::Started { .. } | Event::StateMounted { .. } | Event::DataFresh => 6,
-            Event::Waiting { .. } | Event::LastReport { .. } => 5,
+            Event::Waiting { .. } | Event::LastReport { .. } | Event::BadRemembered { .. } => 5,
             Event::Running { .. } | Event::Watchdog { .. } => 6,
             Event::Service { .. } | Event::Unmounting { .. } => 6,
             Event::Ended { status: Some(0), .. } => 6,
@@ -286,6 +288,7 @@ impl fmt::Display for Event<'_> {
             Event::Healthy { entry } => write!(f, "{entry} is healthy"),
             Event::Unhealthy { entry, reason } => write!(f, "{entry} is not healthy: {reason}"),
             Event::Blessed { entry } => write!(f, "{entry} is good"),
+            Event::BadRemembered { entry } => write!(f, "{entry} is remembered as bad"),
             Event::Corruption { source, reaction } => write!(f, "corrupt: {source}; {reaction}"),
             Event::ShuttingDown { how } => write!(f, "shutting down: {how}"),
             Event::Unmounting { services_left } => {

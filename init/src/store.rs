@@ -17,6 +17,7 @@ use rustix::fs::{self as rfs, Mode, OFlags};
 use crate::handover::{self, Handover};
 use crate::jobs::Task;
 use crate::last_report;
+use crate::report::{Event, Report};
 
 /// Where stage 1 mounts the state file system; it moves along with `/run`.
 pub(crate) const STATE: &str = "/run/pintle/state";
@@ -116,13 +117,22 @@ impl Machine {
         let entries = self.store.entries()?.entries;
         let bad = |entry: &&EntryName| matches!(entry.state(), EntryState::Bad { .. });
         for entry in entries.iter().filter(bad).filter(|entry| !self.runs(entry)) {
-            let Ok(EntryFiles { seal, .. }) = self.store.open_entry(entry) else { continue };
-            if self.verify(&seal).is_ok_and(|verified| entry.agrees_with(&verified)) {
-                let (sequence, digest) = (entry.sequence(), seal_digest(&seal));
-                self.store.remember_bad(BadSeal { sequence, digest })?;
+            if let Some(bad) = self.seal_to_remember(entry)? {
+                self.store.remember_bad(bad)?;
+                let entry = entry.to_string();
+                Report::open().event(&Event::BadRemembered { entry: &entry });
             }
         }
         Ok(())
+    }
+
+    /// The seal of an entry, if it vouches for it and is not remembered yet.
+    fn seal_to_remember(&self, entry: &EntryName) -> Result<Option<BadSeal>, Error> {
+        let Ok(EntryFiles { seal, .. }) = self.store.open_entry(entry) else { return Ok(None) };
+        let (sequence, digest) = (entry.sequence(), seal_digest(&seal));
+        let vouches = self.verify(&seal).is_ok_and(|verified| entry.agrees_with(&verified));
+        let new = vouches && !self.store.is_bad(&digest)?;
+        Ok(new.then_some(BadSeal { sequence, digest }))
     }
 
     /// What a healthy machine has time for. The trash has its turn again at the next boot.

@@ -93,6 +93,7 @@ fn a_blessed_image_that_crash_loops_later_falls_back_and_is_remembered() -> Resu
     machine.run(&["/bin/touch", "/var/broken"])?;
     machine.wait_for("entry-demoted")?;
     falls_from_2_to_1(&mut machine, &["2_2.0.0", "2_2.0.0+2-1", "2_2.0.0+1-2", "2_2.0.0+0-3"])?;
+    machine.wait_for("bad-remembered")?;
     let seal = sha256(&broken.folder().join("seal"))?;
     machine.run(&["/bin/test", "-e", &format!("/run/pintle/state/trust/bad-2-{seal}")])?;
     Ok(())

@@ -84,7 +84,7 @@ fn fall_back(machine: &mut Machine, teller: &mut Teller) -> Result<()> {
     machine.wait_until("1.1.0 again", |report| {
         report.event() == "entry-chosen" && report.text("entry") == "2_1.1.0"
     })?;
-    machine.wait_for("blessed")?;
+    machine.wait_for("bad-remembered")?;
     teller.report(machine);
     greets(machine, "1.1.0", teller)?;
     mount_shelf(machine)?;

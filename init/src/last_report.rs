@@ -15,7 +15,12 @@ const NEW: &str = "/run/pintle/state/last-report.jsonl.new";
 /// Puts the report of this run in the place of the one before, durably.
 pub(crate) fn keep() -> io::Result<()> {
     let report = fs::read(report::PATH)?;
-    let mut file = File::create(NEW)?;
+    match fs::remove_file(NEW) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    // Anew, so that no link is followed that somebody has put there.
+    let mut file = File::create_new(NEW)?;
     file.write_all(&report)?;
     file.sync_all()?;
     fs::rename(NEW, PATH)?;

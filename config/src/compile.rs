@@ -15,12 +15,14 @@ mod read;
 mod suggest;
 mod tables;
 mod tree;
+mod zone;
 
 use crate::Value;
 use crate::boot::Boot;
 use crate::name::ServiceName;
 use crate::service::Service;
 use crate::system::System;
+use crate::update::Update;
 use crate::wire;
 
 pub(crate) use context::Context;
@@ -35,6 +37,9 @@ pub use tree::{Access, Tree, Unchecked};
 
 /// A file's path, as diagnostics name it, and its text.
 pub type File<'a> = (&'a str, &'a str);
+
+/// The service that `[update]` brings, beneath all other layers.
+const UPDATER: File<'static> = ("updater.toml", include_str!("compile/updater.toml"));
 
 /// The longest text of one file: a service needs about 200 bytes, and [`System::SERVICES_MAX`] of
 /// them fit many times over.
@@ -52,7 +57,9 @@ pub fn system(files: &[File<'_>], tree: &dyn Tree) -> Result<System, Vec<Diagnos
 ///
 /// Within a layer each table stands once.
 pub fn layers(layers: &[&[File<'_>]], tree: &dyn Tree) -> Result<System, Vec<Diagnostic>> {
-    let mut cx = Context::new(layers.concat(), tree);
+    let mut files = layers.concat();
+    files.push(UPDATER);
+    let mut cx = Context::new(files, tree);
     let system = read_system(layers, &mut cx);
     cx.finish(system)
 }
@@ -78,11 +85,16 @@ pub fn utf8<'a>(path: &str, bytes: &'a [u8]) -> Result<&'a str, Diagnostic> {
 }
 
 fn read_system(layers: &[&[File<'_>]], cx: &mut Context<'_>) -> Option<System> {
-    let documents = parse(layers, cx);
+    let mut documents = parse(layers, cx);
+    if tables::updates_itself(&documents) {
+        let (number, (_, text)) = (layers.concat().len(), UPDATER);
+        documents.insert(0, vec![Document::parse(number, text, cx)]);
+    }
     let tables = Tables::merged(&documents, cx);
     let services = read_services(&tables, cx);
     order::refuse_cycles(cx);
-    let system = System::read(&tables.system, cx, Some(Vec::new()));
+    let update = read_update(&tables, cx);
+    let system = System::read(&tables.system, cx, Some(Vec::new()), update);
     let system = System { services: order::sorted(services?)?, ..system? };
     contradictions::in_system(&system, &tables, cx);
     refuse_too_long(&system, tables.system.heading, cx);
@@ -93,6 +105,15 @@ fn parse<'a>(layers: &[&[File<'a>]], cx: &mut Context<'_>) -> Vec<Vec<Document<'
     let mut number = 0..;
     let mut document = |(_, text): &File<'a>| Some(Document::parse(number.next()?, text, cx));
     layers.iter().map(|files| files.iter().filter_map(&mut document).collect()).collect()
+}
+
+/// `None` is a mistake, `Some(None)` an image without the table.
+fn read_update(tables: &Tables<'_>, cx: &mut Context<'_>) -> Option<Option<Update>> {
+    let Some(section) = &tables.update else { return Some(None) };
+    contradictions::in_image_with_update(section, cx);
+    let update = Update::read(section, cx)?;
+    contradictions::in_update(&update, section, cx);
+    Some(Some(update))
 }
 
 /// Reads all services, so that every mistake is reported.

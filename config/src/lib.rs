@@ -5,7 +5,7 @@
 //!
 //! | what | written as | read by | table |
 //! |---|---|---|---|
-//! | [`System`], [`Service`] | `/usr/lib/pintle/*.toml` in the image | stage 2 | `system.rs`, `service.rs` |
+//! | [`System`], [`Update`], [`Service`] | `/usr/lib/pintle/*.toml` in the image | stage 2 | `system.rs`, `update.rs`, `service.rs` |
 //! | [`Boot`] | `boot.toml` beside the keys | stage 1 | `boot.rs` |
 //! | [`Overrides`] | `pintle.*` on the kernel command line | stage 1 | `cmdline.rs` |
 //!
@@ -39,15 +39,20 @@ mod cpu;
 mod device;
 mod duration;
 mod integer;
+mod list;
 mod modules;
 mod name;
 #[cfg(feature = "compile")]
 pub mod reference;
+mod registry;
 mod service;
 mod signal;
 mod size;
 mod system;
+mod update;
+mod window;
 mod wire;
+mod zone;
 
 pub use account::{Group, Id, User};
 pub use boot::{
@@ -60,10 +65,12 @@ pub use cpu::CpuMax;
 pub use device::DeviceSpec;
 pub use duration::Millis;
 pub use integer::Whole;
+pub use list::UpTo;
 pub use modules::{Module, ModuleTable, Purpose, Root};
 pub use name::{
     AbsolutePath, EntryId, Hostname, ImageId, Line, ModuleName, PortName, ServiceName, TtyPath,
 };
+pub use registry::{Mirror, Proxy, Tag};
 pub use service::{
     CpuWeight, Enabled, Essential, Index, Kind, MemoryMax, OomScoreAdjust, PidsMax, Restart,
     RestartDelay, Service, StartLimitBurst, StartLimitInterval, StartTimeout, StopTimeout,
@@ -71,5 +78,11 @@ pub use service::{
 pub use signal::Signal;
 pub use size::Bytes;
 pub use system::{EtcMode, HealthTimeout, MinReady, ShutdownTimeout, System};
+pub use update::{
+    Grace, HookTimeout, Insecure, Keep, MeteredLimit, Reachable, RebootPolicy, Scrub,
+    ScrubInterval, StallTimeout, TotalTimeout, Update, UpdateDelay, UpdateInterval, UpdateMode,
+};
 pub use value::{Choice, Form, Value};
+pub use window::CalendarWindow;
 pub use wire::Error;
+pub use zone::{PosixRule, TimeZone};

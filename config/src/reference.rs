@@ -5,6 +5,7 @@ use crate::cmdline::{CmdlineOption, OPTIONS, PREFIX, Weakens};
 use crate::compile::{Default, Key};
 use crate::service::Service;
 use crate::system::System;
+use crate::update::Update;
 use crate::value::Choice;
 
 /// A file of `docs/reference`.
@@ -28,12 +29,15 @@ pub fn pages() -> [Page; 5] {
 }
 
 const SYSTEM_INTRO: &str = "\
-# System and services
+# System, updates and services
 
 An image says what it does in `/usr/lib/pintle/*.toml`. `pintle build` checks all of these files
 together, shows every mistake with file, line and column, and compiles them into
-`/usr/lib/pintle/system.bin`, which is what the machine reads. `[system]` and each `[service.NAME]`
-stand once, in any of the files.
+`/usr/lib/pintle/system.bin`, which is what the machine reads. `[system]`, `[update]` and each
+`[service.NAME]` stand once, in any of the files.
+
+An image with `[update]` keeps itself up to date from a registry, and must have the worker that
+does so, `/usr/lib/pintle/pintle-fetch`. Without `[update]` a machine is updated by `pintlectl install` alone.
 
 A service's name has at most 64 letters, digits, `-` and `_`, and starts with a letter or a digit.
 There are at most 256 services, and compiled they have at most 64 KiB.
@@ -74,8 +78,9 @@ also ignores, and reports, every option that could weaken it.
 
 fn system_page() -> String {
     let system = section("`[system]`", System::KEYS);
+    let update = section("`[update]`", Update::KEYS);
     let service = section("`[service.NAME]`", Service::KEYS);
-    format!("{GENERATED}{SYSTEM_INTRO}\n{system}\n{service}")
+    format!("{GENERATED}{SYSTEM_INTRO}\n{system}\n{update}\n{service}")
 }
 
 fn boot_page() -> String {
@@ -158,8 +163,9 @@ fn choices(choices: &[Choice]) -> String {
 
 fn system_example() -> String {
     let system = example_keys(System::KEYS);
+    let update = example_keys(Update::KEYS);
     let service = example_keys(Service::KEYS);
-    format!("{EXAMPLE}\n[system]\n{system}\n[service.app]\n{service}")
+    format!("{EXAMPLE}\n[system]\n{system}\n[update]\n{update}\n[service.app]\n{service}")
 }
 
 fn boot_example() -> String {

@@ -6,12 +6,14 @@ use crate::Value;
 
 /// 1 KiB in bytes.
 pub(crate) const KIB: u64 = 1 << 10;
+/// 1 MiB in bytes.
+pub(crate) const MIB: u64 = 1 << 20;
 /// 1 TiB in bytes.
 pub(crate) const TIB: u64 = 1 << 40;
 
 /// The units of IEC 80000-13 from the largest to the smallest.
 const UNITS: [(&str, u64); 5] =
-    [("TiB", TIB), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", KIB), ("B", 1)];
+    [("TiB", TIB), ("GiB", 1 << 30), ("MiB", MIB), ("KiB", KIB), ("B", 1)];
 
 /// A size of `MIN` to `MAX` bytes, both included; its text is `"64MiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,14 +6,17 @@ use crate::command::Program;
 use crate::duration::{DAY, HOUR, Millis, SECOND};
 use crate::name::Hostname;
 use crate::service::{Enabled, Index, Service};
+use crate::update::Update;
 use crate::wire::{self, Error, Format};
 
 table! {
-    /// What the image does once its root is mounted: `[system]` and the services.
+    /// What the image does once its root is mounted: `[system]`, `[update]` and the services.
     pub struct System {
         given {
             /// The services, each after all that it refers to; at most [`System::SERVICES_MAX`].
             services: Vec<Service>,
+            /// How the machine keeps itself up to date, if it does.
+            update: Option<Update>,
         }
         keys {
             /// The machine's name, where `/etc/hostname` has none.
@@ -125,7 +128,7 @@ impl System {
     }
 }
 
-const FORMAT: Format = Format { what: "system.bin", version: 2, bytes_max: System::BYTES_MAX };
+const FORMAT: Format = Format { what: "system.bin", version: 3, bytes_max: System::BYTES_MAX };
 
 /// Every dependency stands earlier, so that one pass from the last service to the first is enough.
 fn pull_in(service: &Service, started: &mut [bool]) {

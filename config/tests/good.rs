@@ -28,7 +28,7 @@ fn service<'s>(system: &'s System, name: &str) -> &'s Service {
 
 #[test]
 fn bytes_mean_what_the_text_means() {
-    for name in ["minimal", "kiosk", "another-init", "inline", "nothing"] {
+    for name in ["minimal", "kiosk", "another-init", "inline", "nothing", "update"] {
         let system = system(&format!("{name}.system.toml"));
         assert_eq!(System::from_bytes(&system.to_bytes().unwrap()), Ok(system), "{name}");
     }
@@ -171,6 +171,73 @@ fn the_machine_decides_about_etc_and_the_image_about_its_health() {
     assert_eq!(minimal.min_ready(&system("nothing.system.toml")).get(), 5_000);
 }
 
+fn update(keys: &str) -> Update {
+    let text = format!("[update]\nfrom = \"localhost/a:b\"\n{keys}");
+    compile::system(&[("a.toml", &text)], &Image).unwrap().update.unwrap()
+}
+
+#[test]
+fn an_image_follows_a_tag_by_the_defaults() {
+    let update = update("");
+    assert_eq!((update.mode, update.reboot), (UpdateMode::Apply, RebootPolicy::Window));
+    assert_eq!((update.interval.get(), update.delay.get()), (6 * 3_600_000, 0));
+    assert_eq!((update.keep.get(), update.grace.get()), (2, 600_000));
+    assert_eq!((update.insecure, update.reachable), (Insecure::No, Reachable::Required));
+    assert_eq!((update.window.len(), update.mirrors.len()), (0, 0));
+    assert_eq!((update.metered_limit, update.before), (None, None));
+    assert_eq!(update.scrub.to_string(), "7d");
+    assert_eq!(system("minimal.system.toml").update, None);
+}
+
+#[test]
+fn zones_are_rules() {
+    let zone = |text: &str| match update(&format!("time-zone = \"{text}\"")).time_zone {
+        TimeZone::Rule(rule) => rule.to_string(),
+        TimeZone::Local => "local".to_owned(),
+    };
+    assert_eq!(zone("UTC"), "UTC0");
+    assert_eq!(zone("local"), "local");
+    assert_eq!(zone("Europe/Berlin"), "CET-1CEST,M3.5.0,M10.5.0/3");
+    assert_eq!(zone("<+0330>-3:30"), "<+0330>-3:30");
+}
+
+#[test]
+fn a_layer_can_switch_updates_off() {
+    let factory = text("update.system.toml");
+    let layers: [&[_]; 2] =
+        [&[("factory.toml", factory.as_str())], &[("a.toml", "update.mode = \"off\"")]];
+    let update = compile::layers(&layers, &Image).unwrap().update.unwrap();
+    assert_eq!((update.mode, update.keep.get()), (UpdateMode::Off, 3));
+}
+
+/// An image of nothing.
+struct Empty;
+
+impl compile::Tree for Empty {
+    fn access(&self, _path: &str) -> compile::Access {
+        compile::Access::Missing
+    }
+
+    fn read(&self, _path: &str, _limit: usize) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+#[test]
+fn an_image_that_follows_a_tag_has_the_worker_and_certificates() {
+    let said = |text: &str| {
+        let mistakes = compile::system(&[("a.toml", text)], &Empty).unwrap_err();
+        mistakes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let fetch = "a.toml:1:2: found [update], expected an image with pintle-fetch where [update] stands: \
+        \"/usr/lib/pintle/pintle-fetch\", which is not in the image";
+    let ca = "a.toml:1:2: found ca = \"/etc/ssl/certs/ca-certificates.crt\", which is not in the image, \
+        expected a file of certificates in the image";
+    let text = "[update]\nfrom = \"localhost/a:b\"\n";
+    assert_eq!(said(text), [fetch, ca]);
+    assert_eq!(said(&format!("{text}insecure = true")), [fetch]);
+}
+
 fn services(count: usize, tail: &str) -> String {
     let service = |n| format!("[service.s{n}]\ncommand = [\"/usr/bin/app\"{tail}]\n");
     (0..count).map(service).collect()
@@ -207,4 +274,20 @@ fn hostile_text_makes_no_endless_report() {
     let text = format!("[service.a]\ncommand = [{}]", "1,".repeat(200_000));
     let mistakes = compile::system(&[("a.toml", &text)], &Unchecked).unwrap_err();
     assert_eq!(mistakes.len(), 1000);
+}
+
+#[test]
+fn an_image_that_follows_a_tag_has_the_service_that_does_it() {
+    let update = "[update]\nfrom = \"r.example.com/os:v1\"\n";
+    let names = |text: &str| {
+        let system = compile::system(&[("a.toml", text)], &Image).unwrap();
+        system.services.iter().map(|service| service.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(update), ["pintle-update"]);
+    assert_eq!(names(""), [""; 0]);
+    assert_eq!(names(&format!("{update}[system]\ninit = \"/usr/bin/app\"\n")), [""; 0]);
+    let slower = format!("{update}[service.pintle-update]\ncpu-weight = 10\n");
+    let system = compile::system(&[("a.toml", &slower)], &Image).unwrap();
+    let service = &system.services[0];
+    assert!(service.cpu_weight.is_some() && service.command.program.as_str() == "/proc/1/exe");
 }

@@ -60,6 +60,9 @@ const WORDS_OF_ACCOUNTS: &[&str] =
 const WORDS_OF_TOML: &[&str] = &[
     "[service.a]\n",
     "[system]\n",
+    "[update]\n",
+    "from = \"localhost/a:b\"\n",
+    "Mon..Fri 02:00-04:00",
     "command = [\"/a\"]\n",
     "requires = [\"a\"]\n",
     "\"",
@@ -88,7 +91,7 @@ const WORDS_OF_TOML: &[&str] = &[
 ];
 
 const WORDS_OF_POSTCARD: &[&str] =
-    &["\0", "\x01", "\x7f", "\u{80}", "../", "/a\0", "\u{ffff}", "\x02\x03"];
+    &["\0", "\x01", "\x7f", "\u{80}", "../", "/a\0", "\u{ffff}", "\x02\x03", "Sun 24:00-"];
 
 const WORDS_OF_CMDLINE: &[&str] = &[
     " ",
@@ -108,18 +111,29 @@ const WORDS_OF_CMDLINE: &[&str] = &[
 ];
 
 fn texts() -> Vec<Vec<u8>> {
-    let names = ["kiosk.system.toml", "inline.system.toml", "all.boot.toml", "minimal.boot.toml"];
+    let names = [
+        "kiosk.system.toml",
+        "inline.system.toml",
+        "update.system.toml",
+        "all.boot.toml",
+        "minimal.boot.toml",
+    ];
     names.map(|name| text(name).into_bytes()).to_vec()
 }
 
 /// Without an image no account has a name.
 fn text(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/good").join(name);
-    fs::read_to_string(path).unwrap().replace("\"web\"", "33").replace("\"video\"", "44")
+    fs::read_to_string(path)
+        .unwrap()
+        .replace("Europe/Berlin", "CET-1CEST,M3.5.0,M10.5.0/3")
+        .replace("\"web\"", "33")
+        .replace("\"video\"", "44")
 }
 
 fn binaries() -> Vec<Vec<u8>> {
-    let system = compile::system(&[("a.toml", &text("kiosk.system.toml"))], &Unchecked).unwrap();
+    let system = [text("kiosk.system.toml"), text("update.system.toml")].concat();
+    let system = compile::system(&[("a.toml", &system)], &Unchecked).unwrap();
     let boot = compile::boot("boot.toml", "image-id = \"a\"\nmodules = [\"b\", \"c\"]").unwrap();
     [system.to_bytes(), boot.to_bytes(), modules().to_bytes()].map(Result::unwrap).to_vec()
 }

@@ -30,6 +30,7 @@ fn the_examples_compile_with_every_key() {
     assert_eq!(compile::boot("boot.example.toml", &all(example("boot"))).err(), None);
     let text = all(example("system"));
     let (other_init, services) = text.split_once("[service.app]").unwrap();
+    assert!(other_init.contains("[update]"));
     assert_eq!(system(other_init), Ok(()));
     assert_eq!(system(&format!("[service.app]{}", as_numbers(services))), Ok(()));
 }

@@ -6,7 +6,7 @@
 #![no_main]
 
 #[path = "../../update/tests/invariants/mod.rs"]
-#[allow(dead_code, reason = "the other target uses the rest")]
+#[allow(dead_code, reason = "the other targets use the rest")]
 mod invariants;
 
 libfuzzer_sys::fuzz_target!(|text: &str| {

@@ -19,6 +19,7 @@ pub mod dm;
 mod error;
 pub mod exec;
 pub mod fsverity;
+pub mod inherited;
 mod ioctl;
 pub mod loopdev;
 pub mod signals;

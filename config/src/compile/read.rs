@@ -11,6 +11,7 @@ use super::order::Reference;
 use super::tree::why_not_executable;
 use crate::account::{Group, Id, User};
 use crate::command::{Command, Environment, Program, Variable, VariableName};
+use crate::list::UpTo;
 use crate::name::AbsolutePath;
 use crate::service::Index;
 use crate::value::{Choice, Form, Value};
@@ -80,6 +81,20 @@ impl<T: FromToml> FromToml for Vec<T> {
     fn from_toml(node: Node<'_>, cx: &mut Context<'_>) -> Option<Self> {
         match node.elements() {
             Some(elements) => read_all(&elements, cx),
+            None => refuse::<Self>(node, cx),
+        }
+    }
+}
+
+impl<T: FromToml, const MAX: usize> FromToml for UpTo<T, MAX> {
+    fn expected() -> String {
+        format!("an array of at most {MAX} elements, of which each is {}", T::expected())
+    }
+
+    fn from_toml(node: Node<'_>, cx: &mut Context<'_>) -> Option<Self> {
+        match node.elements() {
+            Some(elements) if elements.len() <= MAX => Self::new(read_all(&elements, cx)?),
+            Some(elements) => refuse_as::<Self>(node, &format!("{} elements", elements.len()), cx),
             None => refuse::<Self>(node, cx),
         }
     }

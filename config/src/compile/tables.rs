@@ -11,6 +11,8 @@ use super::document::{Document, Node, Section, quote};
 pub(super) struct Tables<'d> {
     /// `[system]`
     pub(super) system: Section<'d>,
+    /// `[update]`, where it stands.
+    pub(super) update: Option<Section<'d>>,
     /// Each `[service.NAME]`, in the order of the text.
     pub(super) services: Vec<(&'d str, Section<'d>)>,
 }
@@ -38,26 +40,64 @@ impl<'d> Tables<'d> {
     }
 
     fn from(mut sections: Sections<'d>) -> Self {
-        let system = sections.remove(&None).unwrap_or_else(|| Section::absent(&title(None)));
-        let mut services: Vec<_> =
-            sections.into_iter().filter_map(|(name, section)| Some((name?, section))).collect();
+        let system = sections.remove(&Heading::System);
+        let system = system.unwrap_or_else(|| Section::absent(&Heading::System.title()));
+        let update = sections.remove(&Heading::Update);
+        let mut services: Vec<_> = sections.into_iter().filter_map(service).collect();
         services.sort_by_key(|(_, section)| section.heading);
-        Self { system, services }
+        Self { system, update, services }
     }
 }
 
-/// The sections by the service's name, `[system]` without one.
-type Sections<'d> = BTreeMap<Option<&'d str>, Section<'d>>;
+/// Whether an image follows a tag, and under this init: another one has its own way to start services.
+pub(super) fn updates_itself(layers: &[Vec<Document<'_>>]) -> bool {
+    let stands = |table: &str, key: Option<&str>| {
+        layers.iter().flatten().flat_map(Document::keys).any(|(name, _, node)| {
+            let has =
+                |key| node.keys().is_some_and(|keys| keys.iter().any(|(name, ..)| *name == key));
+            name == table && key.is_none_or(has)
+        })
+    };
+    stands("update", None) && !stands("system", Some("init"))
+}
+
+type Sections<'d> = BTreeMap<Heading<'d>, Section<'d>>;
+
+/// The heading of a table.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Heading<'d> {
+    System,
+    Update,
+    Service(&'d str),
+}
+
+impl Heading<'_> {
+    fn title(self) -> String {
+        match self {
+            Self::System => "[system]".to_owned(),
+            Self::Update => "[update]".to_owned(),
+            Self::Service(name) => format!("[service.{}]", name.escape_debug()),
+        }
+    }
+}
+
+fn service<'d>((heading, section): (Heading<'d>, Section<'d>)) -> Option<(&'d str, Section<'d>)> {
+    match heading {
+        Heading::Service(name) => Some((name, section)),
+        Heading::System | Heading::Update => None,
+    }
+}
 
 /// The tables of one layer, in which each stands once.
 fn collect<'d>(layer: &'d [Document<'_>], cx: &mut Context<'_>) -> Sections<'d> {
     let mut sections = Sections::new();
     for (key, place, node) in layer.iter().flat_map(Document::keys) {
         match (key, node.keys()) {
-            ("system", _) => add(&mut sections, None, (place, node), cx),
+            ("system", _) => add(&mut sections, Heading::System, (place, node), cx),
+            ("update", _) => add(&mut sections, Heading::Update, (place, node), cx),
             ("service", Some(services)) => {
                 for (name, place, node) in services {
-                    add(&mut sections, Some(name), (place, node), cx);
+                    add(&mut sections, Heading::Service(name), (place, node), cx);
                 }
             }
             ("service", None) => cx.report(not_a_table(place, node)),
@@ -69,35 +109,32 @@ fn collect<'d>(layer: &'d [Document<'_>], cx: &mut Context<'_>) -> Sections<'d> 
 
 fn add<'d>(
     sections: &mut Sections<'d>,
-    name: Option<&'d str>,
+    heading: Heading<'d>,
     (place, node): (Place, Node<'d>),
     cx: &mut Context<'_>,
 ) {
-    let Some(section) = Section::of(title(name), place, node) else {
+    let Some(section) = Section::of(heading.title(), place, node) else {
         return cx.report(not_a_table(place, node));
     };
-    match sections.entry(name) {
+    match sections.entry(heading) {
         Entry::Vacant(vacant) => {
             vacant.insert(section);
         }
         Entry::Occupied(first) => {
             let expected =
                 format!("each table once; the first is at {}", cx.show(first.get().heading));
-            cx.report(Mistake::at(place, format!("a second {}", title(name)), expected));
+            cx.report(Mistake::at(place, format!("a second {}", heading.title()), expected));
         }
     }
 }
 
-fn title(name: Option<&str>) -> String {
-    name.map_or("[system]".to_owned(), |name| format!("[service.{}]", name.escape_debug()))
-}
-
 fn not_a_table(place: Place, node: Node<'_>) -> Mistake {
-    Mistake::at(place, node.describe(), "a table: [system] or [service.NAME]")
+    Mistake::at(place, node.describe(), format!("a table: {TABLES}"))
 }
 
 fn unknown_table(key: &str, place: Place) -> Mistake {
-    let suggestion = super::suggest::nearest(key, ["system", "service"]);
-    Mistake::at(place, format!("unknown key {}", quote(key)), "[system] or [service.NAME]")
-        .suggest(suggestion)
+    let suggestion = super::suggest::nearest(key, ["system", "update", "service"]);
+    Mistake::at(place, format!("unknown key {}", quote(key)), TABLES).suggest(suggestion)
 }
+
+const TABLES: &str = "[system], [update] or [service.NAME]";

@@ -8,6 +8,12 @@ pub trait Tree {
     /// The first `limit` bytes of the file at an absolute path, symbolic links followed within the
     /// tree, if it is a regular file.
     fn read(&self, path: &str, limit: usize) -> Option<Vec<u8>>;
+
+    /// As `read`, on the machine that compiles: for suggestions alone, because nothing of that
+    /// machine belongs into an image.
+    fn read_elsewhere(&self, _path: &str, _limit: usize) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// What stands at a path.
@@ -41,8 +47,14 @@ impl Tree for Unchecked {
 /// The longest `#!` line that Linux reads (`BINPRM_BUF_SIZE`).
 const SCRIPT_LINE_MAX: usize = 256;
 
+/// The supervisor, by a name that it has wherever it was executed from: also where the image has none of its own.
+const INIT_ITSELF: &str = "/proc/1/exe";
+
 /// Why the kernel would not execute a path of the tree, if it would not.
 pub(super) fn why_not_executable(tree: &dyn Tree, path: &str) -> Option<String> {
+    if path == INIT_ITSELF {
+        return None;
+    }
     let cause = match tree.access(path) {
         Access::Missing => "which is not in the image".to_owned(),
         Access::NotAFile => "which is not a file".to_owned(),

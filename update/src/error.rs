@@ -8,6 +8,8 @@ use rustix::io::Errno;
 pub enum Error {
     /// A text that is not the name of an entry.
     Name(String),
+    /// A path that a factory reset cannot keep.
+    Kept(String),
     /// A number of tries that does not fit one digit, or is none.
     Tries(u8),
     /// The store's file system refused, or its disk failed.
@@ -48,6 +50,10 @@ pub enum Error {
         /// Why not.
         cause: &'static str,
     },
+    /// A text that is no machine id.
+    MachineId,
+    /// A text that is no POSIX time zone rule.
+    Zone(String),
     /// Too little room for a release, in bytes.
     Space {
         /// What would be written at most.
@@ -101,6 +107,14 @@ impl Error {
         matches!(self, Self::Store { cause: Errno::NOSPC | Errno::DQUOT, .. } | Self::Space { .. })
     }
 
+    /// The kernel's answer, where it is one's.
+    pub(crate) fn cause(&self) -> Errno {
+        match self {
+            Self::Store { cause, .. } => *cause,
+            _ => Errno::IO,
+        }
+    }
+
     pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Store { cause: Errno::NOENT, .. })
     }
@@ -113,6 +127,9 @@ impl fmt::Display for Error {
                 f,
                 "cannot read entry name {found:?}: expected <sequence>_<version>[+<left>-<done>]"
             ),
+            Self::Kept(found) => {
+                write!(f, "cannot keep {found:?}: expected an absolute path below /etc or /var")
+            }
             Self::Tries(found) => write!(f, "cannot give {found} tries: expected 1 to 9"),
             Self::Store { verb, object, cause } => write!(f, "cannot {verb} {object}: {cause}"),
             Self::Abandoned => write!(f, "cannot write to the store: an earlier sync failed"),
@@ -123,6 +140,12 @@ impl fmt::Display for Error {
             Self::Verify(cause) => cause.fmt(f),
             Self::Refused(cause) => write!(f, "cannot install release: {cause}"),
             Self::RollBack { target, cause } => write!(f, "cannot roll back to {target}: {cause}"),
+            Self::MachineId => {
+                f.write_str("cannot read machine id: expected 32 hexadecimal digits")
+            }
+            Self::Zone(found) => {
+                write!(f, "cannot read time zone {found:?}: expected a POSIX rule, such as UTC0")
+            }
             Self::Space { needed, free } => {
                 write!(f, "cannot install release: {needed} bytes needed, {free} free")
             }

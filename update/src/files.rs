@@ -7,7 +7,10 @@ use crate::{Error, Place};
 /// The most that is read of a seal; a longer one is none.
 const MAX_SEAL: usize = 4096;
 
-/// One of the three files of an entry or a release.
+/// The most that is read of an origin: a reference and a digest.
+const MAX_ORIGIN: usize = 1024;
+
+/// A file of an entry or a release.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Piece {
     /// `root.img`
@@ -16,10 +19,12 @@ pub enum Piece {
     Tree,
     /// `seal`
     Seal,
+    /// `origin`: where an entry was fetched from. One that was installed from a directory has none.
+    Origin,
 }
 
 impl Piece {
-    /// All three, in the order in which they are written.
+    /// Those that every entry has, in the order in which they are written.
     pub const ALL: [Self; 3] = [Self::Image, Self::Tree, Self::Seal];
 
     /// The file's name.
@@ -28,11 +33,12 @@ impl Piece {
             Self::Image => "root.img",
             Self::Tree => "root.tree",
             Self::Seal => "seal",
+            Self::Origin => "origin",
         }
     }
 }
 
-/// The three files of an entry or a release, open for reading, nothing about them verified.
+/// The files of an entry or a release, open for reading, nothing about them verified.
 ///
 /// What is verified and what is used are these descriptors; nothing is opened a second time.
 #[derive(Debug)]
@@ -43,6 +49,9 @@ pub struct EntryFiles {
     pub tree: OwnedFd,
     /// The content of `seal`, at most 4096 bytes.
     pub seal: Vec<u8>,
+    /// The content of `origin`, where there is one: a reference with the digest of the release's
+    /// manifest, at most 1024 bytes.
+    pub origin: Option<String>,
 }
 
 impl EntryFiles {
@@ -57,6 +66,7 @@ pub(crate) fn open(hands: &Hands, directory: &Place) -> Result<EntryFiles, Error
         image: open_file(hands, &directory.piece(Piece::Image))?,
         tree: open_file(hands, &directory.piece(Piece::Tree))?,
         seal: read_seal(hands, &directory.piece(Piece::Seal))?,
+        origin: read_origin(hands, &directory.piece(Piece::Origin))?,
     })
 }
 
@@ -106,10 +116,26 @@ fn open_file(hands: &Hands, place: &Place) -> Result<OwnedFd, Error> {
 
 fn read_seal(hands: &Hands, place: &Place) -> Result<Vec<u8>, Error> {
     let file = open_file(hands, place)?;
-    let mut seal = [0; MAX_SEAL + 1];
-    let seal = read_at(&file, &mut seal, 0).map_err(|cause| failed("read", place, cause))?;
+    let seal = read_start(&file, MAX_SEAL + 1, place)?;
     if seal.len() > MAX_SEAL {
         return Err(Error::File { object: place.to_string(), cause: "it is longer than a seal" });
     }
-    Ok(seal.to_vec())
+    Ok(seal)
+}
+
+/// An origin that is empty or no text says as little as none, and keeps no entry from booting.
+fn read_origin(hands: &Hands, place: &Place) -> Result<Option<String>, Error> {
+    let file = match open_file(hands, place) {
+        Err(error) if error.is_missing() => return Ok(None),
+        file => file?,
+    };
+    let origin = String::from_utf8(read_start(&file, MAX_ORIGIN, place)?).unwrap_or_default();
+    Ok(Some(origin.trim_end().to_owned()).filter(|origin| !origin.is_empty()))
+}
+
+fn read_start(file: &OwnedFd, limit: usize, place: &Place) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; limit];
+    let length = read_at(file, &mut bytes, 0).map_err(|cause| failed("read", place, cause))?.len();
+    bytes.truncate(length);
+    Ok(bytes)
 }

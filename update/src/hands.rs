@@ -4,7 +4,7 @@ use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{self, AtFlags, Mode, OFlags, RenameFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::{Error, Place, Refused, Step};
+use crate::{Error, Place, Refused, Step, keep};
 
 /// Nothing in the store is ever reached through a link or out of the store.
 const BENEATH: ResolveFlags =
@@ -53,9 +53,14 @@ impl Hands {
             Step::Touch(place) => self.touch(place),
             Step::Move { from, to } => self.rename(from, to, RenameFlags::NOREPLACE),
             Step::Replace { from, to } => self.rename(from, to, RenameFlags::empty()),
+            Step::Exchange(one, other) => self.rename(one, other, RenameFlags::EXCHANGE),
+            Step::Keep(path) => keep::keep(self, path),
             Step::Discard(place) => self.discard(place),
             Step::Unlink(place) => self.unlink(place),
             Step::SyncDir(place) => self.sync(place, &self.open_dir(place)?),
+            Step::SyncAll => {
+                fs::syncfs(&self.root).map_err(|cause| self.abandon(&Place::root(), cause))
+            }
         }
     }
 

@@ -25,6 +25,8 @@ pub enum Installed {
     Already(EntryName),
     /// It was there already, and has all its tries again.
     Retried(EntryName),
+    /// Its files are new; those that were damaged are gone.
+    Mended(EntryName),
 }
 
 /// One step of an installation. As with [`Step`]s, the first error is the end of it.
@@ -55,15 +57,55 @@ impl std::fmt::Display for InstallStep {
 /// A new entry: everything that it needs is durable, and was read back from the disk, before the
 /// one rename that makes it visible.
 pub fn steps(seal: &Seal, tries: Tries) -> (EntryName, Vec<InstallStep>) {
+    let mut steps = copy(seal.sequence, &Piece::ALL);
+    let (name, publish) = publish(seal, tries);
+    steps.extend(publish);
+    (name, steps)
+}
+
+/// The one rename that makes an entry visible.
+fn publish(seal: &Seal, tries: Tries) -> (EntryName, Vec<InstallStep>) {
     let state = EntryState::on_trial(tries);
     let name = EntryName::new(seal.sequence, seal.version.clone(), state);
-    let mut steps = copy(seal.sequence, &Piece::ALL);
-    steps.extend(names([
+    let steps = names([
         Step::SyncDir(Place::incoming()),
         Step::Move { from: Place::fetched(seal.sequence), to: Place::entry(&name) },
         Step::SyncDir(Place::images()),
-    ]));
+    ]);
     (name, steps)
+}
+
+/// A new entry of files that were fetched into `incoming/<sequence>/`: the same care, without the
+/// copying.
+pub fn fetched_steps(seal: &Seal, tries: Tries) -> (EntryName, Vec<InstallStep>) {
+    const PIECES: [Piece; 4] = [Piece::Image, Piece::Tree, Piece::Seal, Piece::Origin];
+    let mut steps = vec![InstallStep::Write(Piece::Seal), InstallStep::Write(Piece::Origin)];
+    steps.extend(PIECES.map(InstallStep::SyncFile));
+    steps.extend(names([Step::SyncDir(Place::fetched(seal.sequence))]));
+    steps.extend(PIECES.map(InstallStep::ReadBack));
+    let (name, publish) = publish(seal, tries);
+    steps.extend(publish);
+    (name, steps)
+}
+
+/// New files for an entry some of whose blocks are damaged. Each file is replaced by one rename, and
+/// either is right beside the other's old or new one: both are the seal's.
+pub fn repair_steps(seal: &Seal, entry: &EntryName) -> Vec<InstallStep> {
+    let incoming = Place::fetched(seal.sequence);
+    let pieces = [Piece::Image, Piece::Tree];
+    let mut steps: Vec<_> = pieces.iter().copied().map(InstallStep::SyncFile).collect();
+    steps.extend(names([Step::SyncDir(incoming.clone())]));
+    steps.extend(pieces.iter().copied().map(InstallStep::ReadBack));
+    steps.extend(names(pieces.map(|piece| Step::Replace {
+        from: incoming.piece(piece),
+        to: Place::entry(entry).piece(piece),
+    })));
+    steps.extend(names([
+        Step::SyncDir(Place::entry(entry)),
+        Step::Discard(incoming),
+        Step::SyncDir(Place::incoming()),
+    ]));
+    steps
 }
 
 /// A new seal for an entry: as careful, since without a seal the entry does not boot.

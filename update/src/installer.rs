@@ -39,6 +39,26 @@ impl<'a> Installer<'a> {
         Ok(Self { hands, release, seal, tree, incoming, written: BTreeMap::new() })
     }
 
+    /// An installation of files that are in `incoming/<sequence>/` already.
+    pub(crate) fn of_fetched(
+        hands: &'a Hands,
+        release: &'a EntryFiles,
+        seal: &'a Verified<Seal>,
+    ) -> Result<Self, Error> {
+        let mut this = Self::new(hands, release, seal)?;
+        for (piece, file) in [(Piece::Image, &release.image), (Piece::Tree, &release.tree)] {
+            let file = file.try_clone().map_err(|cause| {
+                failed(
+                    "duplicate",
+                    &source(piece),
+                    Errno::from_io_error(&cause).unwrap_or(Errno::IO),
+                )
+            })?;
+            this.written.insert(piece, file);
+        }
+        Ok(this)
+    }
+
     /// Carries out one step; after an error there must be no other.
     pub(crate) fn carry_out(&mut self, step: &InstallStep) -> Result<(), Error> {
         match step {
@@ -56,6 +76,7 @@ impl<'a> Installer<'a> {
             Piece::Image => self.copy_image(&file, &place)?,
             Piece::Tree => write_at(&file, &self.tree, 0, &place)?,
             Piece::Seal => write_at(&file, &self.release.seal, 0, &place)?,
+            Piece::Origin => write_at(&file, self.origin(), 0, &place)?,
         }
         self.written.insert(piece, file);
         Ok(())
@@ -82,7 +103,12 @@ impl<'a> Installer<'a> {
             Piece::Image => self.each_chunk(file, &place, |_, _| Ok(())),
             Piece::Tree => compare(file, &self.tree, &place),
             Piece::Seal => compare(file, &self.release.seal, &place),
+            Piece::Origin => compare(file, self.origin(), &place),
         }
+    }
+
+    fn origin(&self) -> &[u8] {
+        self.release.origin.as_deref().unwrap_or_default().as_bytes()
     }
 
     /// Reads an image, and passes on, with its offset, each chunk whose blocks match their leaves.
@@ -131,7 +157,12 @@ fn reserve(file: &OwnedFd, size: u64, place: &Place) -> Result<(), Error> {
     }
 }
 
-fn write_at(file: &OwnedFd, mut bytes: &[u8], mut offset: u64, place: &Place) -> Result<(), Error> {
+pub(crate) fn write_at(
+    file: &OwnedFd,
+    mut bytes: &[u8],
+    mut offset: u64,
+    place: &Place,
+) -> Result<(), Error> {
     while !bytes.is_empty() {
         let count = rustix::io::retry_on_intr(|| rustix::io::pwrite(file, bytes, offset))
             .map_err(|cause| failed("write", place, cause))?;

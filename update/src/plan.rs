@@ -4,7 +4,7 @@
 use crate::mark::{LAPSES, UNCLEAN_BOOTS};
 use crate::trust::Record;
 use crate::{
-    BadSeal, EntryName, EntryState, Error, Event, Mark, Place, Step, Tries, Trust, select,
+    BadSeal, EntryName, EntryState, Error, Event, Hold, Mark, Place, Step, Tries, Trust, select,
 };
 
 /// More than one a release is wasteful already; with the lowest sequences forgotten first, what is
@@ -172,6 +172,39 @@ pub fn remember_bad(trust: &Trust, bad: BadSeal) -> Vec<Step> {
     }
 }
 
+/// Keeps the entry with this sequence until it is let go again.
+pub fn pin(trust: &Trust, sequence: u64) -> Vec<Step> {
+    add(Record::Pinned(sequence), trust.pinned.contains(&sequence))
+}
+
+/// Lets the entry with this sequence go as every other one.
+pub fn unpin(trust: &Trust, sequence: u64) -> Vec<Step> {
+    take_back(Record::Pinned(sequence), trust.pinned.contains(&sequence))
+}
+
+/// Notes the image that the machine came with; only once.
+pub fn ship(trust: &Trust, sequence: u64) -> Vec<Step> {
+    add(Record::Shipped(sequence), trust.shipped.is_some())
+}
+
+/// Notes that an entry was left because its registry could not be reached, and for nothing else.
+pub fn note_unreached(trust: &Trust, sequence: u64) -> Vec<Step> {
+    add(Record::Unreached(sequence), trust.unreached.contains(&sequence))
+}
+
+/// Forgets it: the entry is tried again, or it was its own fault after all.
+pub fn forget_unreached(trust: &Trust, sequence: u64) -> Vec<Step> {
+    take_back(Record::Unreached(sequence), trust.unreached.contains(&sequence))
+}
+
+/// Makes the machine wait for its operator with updates, or not.
+pub fn set_hold(trust: &Trust, hold: Hold) -> Vec<Step> {
+    match hold {
+        Hold::On => add(Record::Hold, trust.hold == Hold::On),
+        Hold::Off => take_back(Record::Hold, trust.hold == Hold::On),
+    }
+}
+
 /// Makes `mark` the only one.
 pub fn set_mark(trust: &Trust, mark: Mark) -> Vec<Step> {
     let mut surplus = trust.marks.clone();
@@ -205,6 +238,17 @@ fn unchanged(entry: &EntryName) -> Change {
 
 fn new_record(new: Record) -> Vec<Step> {
     vec![Step::Touch(record(new)), Step::SyncDir(Place::trust())]
+}
+
+fn add(new: Record, is_there: bool) -> Vec<Step> {
+    if is_there { Vec::new() } else { new_record(new) }
+}
+
+fn take_back(old: Record, is_there: bool) -> Vec<Step> {
+    if !is_there {
+        return Vec::new();
+    }
+    vec![Step::Unlink(record(old)), Step::SyncDir(Place::trust())]
 }
 
 fn change_record(old: Record, new: Record) -> Vec<Step> {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::{EntryName, Piece};
+use crate::{EntryName, KeptPath, Piece};
 
 /// Something in the store, as its path from the store's root.
 ///
@@ -37,6 +37,11 @@ impl Place {
     /// Local changes.
     pub fn data() -> Self {
         Self("data".to_owned())
+    }
+
+    /// Where a factory reset gathers what is kept; it becomes `data/`.
+    pub fn reset() -> Self {
+        Self("reset".to_owned())
     }
 
     /// An installed entry.
@@ -108,12 +113,18 @@ pub enum Step {
         /// The name of the file that it replaces.
         to: Place,
     },
+    /// Swaps two names in one operation.
+    Exchange(Place, Place),
     /// Renames into `trash/`, under any free name there.
     Discard(Place),
     /// Removes a file.
     Unlink(Place),
+    /// Gives what is at this path below `data/` a second name below `reset/`, whatever is in it.
+    Keep(KeptPath),
     /// Makes durable what was done to a directory's names before.
     SyncDir(Place),
+    /// Makes everything durable that was done to the file system before.
+    SyncAll,
 }
 
 impl fmt::Display for Step {
@@ -123,9 +134,12 @@ impl fmt::Display for Step {
             Self::Touch(place) => write!(f, "make file {place}"),
             Self::Move { from, to } => write!(f, "rename {from} to {to}"),
             Self::Replace { from, to } => write!(f, "rename {from} over {to}"),
+            Self::Exchange(one, other) => write!(f, "swap {one} and {other}"),
+            Self::Keep(path) => write!(f, "keep {path}"),
             Self::Discard(place) => write!(f, "rename {place} into trash"),
             Self::Unlink(place) => write!(f, "remove {place}"),
             Self::SyncDir(place) => write!(f, "sync directory {place}"),
+            Self::SyncAll => f.write_str("sync everything"),
         }
     }
 }

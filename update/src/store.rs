@@ -7,7 +7,7 @@ use crate::installer::Installer;
 use crate::plan::Change;
 use crate::trash::{self, Emptied};
 use crate::{
-    BadSeal, EntryFiles, EntryName, Error, Event, Listing, Mark, Place, Refused, Step, Tries,
+    BadSeal, EntryFiles, EntryName, Error, Event, Hold, Listing, Mark, Place, Refused, Step, Tries,
     Trust, files, listing, plan,
 };
 
@@ -28,7 +28,7 @@ pub enum Reset {
 /// Each change is durable when its function returns `Ok`. After an error nothing is known to have
 /// changed, nor not to have; after a failed sync the store refuses every further change.
 pub struct Store {
-    hands: Hands,
+    pub(crate) hands: Hands,
     tries: Tries,
 }
 
@@ -42,6 +42,10 @@ impl Store {
     /// Gives this many tries to new trials, and to good entries that failed.
     pub fn with_tries(self, tries: Tries) -> Self {
         Self { tries, ..self }
+    }
+
+    pub(crate) fn tries(&self) -> Tries {
+        self.tries
     }
 
     /// Makes the store's directories, where they are missing.
@@ -163,6 +167,31 @@ impl Store {
         self.hands.carry_out(&plan::remember_bad(&self.trust()?, bad))
     }
 
+    /// Keeps an entry until it is unpinned.
+    pub fn pin(&self, entry: &EntryName) -> Result<(), Error> {
+        self.hands.carry_out(&plan::pin(&self.trust()?, entry.sequence()))
+    }
+
+    /// Lets an entry go as every other one.
+    pub fn unpin(&self, entry: &EntryName) -> Result<(), Error> {
+        self.hands.carry_out(&plan::unpin(&self.trust()?, entry.sequence()))
+    }
+
+    /// Notes that an entry was left for nothing but that its registry could not be reached.
+    pub fn note_unreached(&self, entry: &EntryName) -> Result<(), Error> {
+        self.hands.carry_out(&plan::note_unreached(&self.trust()?, entry.sequence()))
+    }
+
+    /// Forgets it.
+    pub fn forget_unreached(&self, entry: &EntryName) -> Result<(), Error> {
+        self.hands.carry_out(&plan::forget_unreached(&self.trust()?, entry.sequence()))
+    }
+
+    /// Has the machine wait for its operator with updates, or not.
+    pub fn set_hold(&self, hold: Hold) -> Result<(), Error> {
+        self.hands.carry_out(&plan::set_hold(&self.trust()?, hold))
+    }
+
     /// Whether a seal file with this digest turned out bad.
     pub fn is_bad(&self, digest: &Digest) -> Result<bool, Error> {
         Ok(self.trust()?.is_bad(digest))
@@ -208,7 +237,7 @@ impl Store {
     }
 
     /// The operator insists: what turned out bad, or was rejected, gets all its tries again.
-    fn install_again(
+    pub(crate) fn install_again(
         &self,
         entry: EntryName,
         release: &EntryFiles,
@@ -237,7 +266,7 @@ impl Store {
         }
     }
 
-    fn reseal(
+    pub(crate) fn reseal(
         &self,
         entry: EntryName,
         release: &EntryFiles,

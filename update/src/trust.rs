@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt;
 
 use pintle_verify::Digest;
@@ -17,10 +18,29 @@ pub struct Trust {
     /// `bad-<sequence>-<digest>`: seals that are not installed again by themselves, the lowest
     /// sequence first.
     pub bad: Vec<BadSeal>,
+    /// `pinned-<sequence>`: the operator wants these entries kept.
+    pub pinned: BTreeSet<u64>,
+    /// `shipped-<sequence>`: the image that the machine came with.
+    pub shipped: Option<u64>,
+    /// `unreached-<sequence>`: entries that turned out bad for nothing but that their registry could
+    /// not be reached.
+    pub unreached: BTreeSet<u64>,
+    /// `hold`: the operator wants no update that nobody asked for.
+    pub hold: Hold,
     /// All the marks that are there; there is one, unless somebody put another there.
     pub marks: Vec<Mark>,
     /// Names that are none of these; an older or newer pintle may know them.
     pub unknown: Vec<String>,
+}
+
+/// Whether the machine updates itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Hold {
+    /// As its configuration says.
+    #[default]
+    Off,
+    /// Not until the operator says so.
+    On,
 }
 
 /// A seal that turned out bad.
@@ -57,6 +77,13 @@ impl Trust {
             Some(Record::Floor(floor)) => self.floor = self.floor.max(floor),
             Some(Record::Bad(bad)) => self.bad.push(bad),
             Some(Record::Mark(mark)) => self.marks.push(mark),
+            Some(Record::Pinned(sequence)) => drop(self.pinned.insert(sequence)),
+            // The machine came with one; where somebody put several names, the oldest is the likeliest.
+            Some(Record::Shipped(sequence)) => {
+                self.shipped = Some(self.shipped.map_or(sequence, |old| old.min(sequence)));
+            }
+            Some(Record::Unreached(sequence)) => drop(self.unreached.insert(sequence)),
+            Some(Record::Hold) => self.hold = Hold::On,
             None => self.unknown.push(name.to_owned()),
         }
     }
@@ -68,32 +95,41 @@ pub(crate) enum Record {
     Floor(u64),
     Bad(BadSeal),
     Mark(Mark),
+    Pinned(u64),
+    Shipped(u64),
+    Unreached(u64),
+    Hold,
 }
 
 impl Record {
     /// Reads a name in its one spelling.
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        if let Some(floor) = name.strip_prefix(FLOOR) {
-            return parse_decimal(floor).map(Self::Floor);
-        }
-        match name.strip_prefix(BAD) {
-            Some(bad) => parse_bad(bad).map(Self::Bad),
-            None => Mark::parse(name).map(Self::Mark),
+        match name.split_once('-') {
+            Some(("floor", rest)) => parse_decimal(rest).map(Self::Floor),
+            Some(("bad", rest)) => parse_bad(rest).map(Self::Bad),
+            Some(("pinned", rest)) => parse_decimal(rest).map(Self::Pinned),
+            Some(("shipped", rest)) => parse_decimal(rest).map(Self::Shipped),
+            Some(("unreached", rest)) => parse_decimal(rest).map(Self::Unreached),
+            None if name == HOLD => Some(Self::Hold),
+            Some(_) | None => Mark::parse(name).map(Self::Mark),
         }
     }
 }
 
-const FLOOR: &str = "floor-";
-const BAD: &str = "bad-";
+const HOLD: &str = "hold";
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Floor(floor) => write!(f, "{FLOOR}{floor}"),
+            Self::Floor(floor) => write!(f, "floor-{floor}"),
             Self::Bad(BadSeal { sequence, digest }) => {
-                write!(f, "{BAD}{sequence}-{}", digest.hex())
+                write!(f, "bad-{sequence}-{}", digest.hex())
             }
             Self::Mark(mark) => mark.fmt(f),
+            Self::Pinned(sequence) => write!(f, "pinned-{sequence}"),
+            Self::Shipped(sequence) => write!(f, "shipped-{sequence}"),
+            Self::Unreached(sequence) => write!(f, "unreached-{sequence}"),
+            Self::Hold => f.write_str(HOLD),
         }
     }
 }

@@ -8,8 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use disk::{Names, TORN, cut_install, entries_of, leaves, names, trust_of};
 use pintle_update::{
-    BadSeal, EntryName, EntryState, InstallStep, Mark, Piece, Place, Step, Tries, install, plan,
-    reset, select,
+    BadSeal, EntryName, EntryState, InstallStep, KeptPath, Mark, Piece, Place, Step, Tries,
+    install, plan, reset, select,
 };
 use pintle_verify::{Architecture, Digest, Percent, Salt, Seal};
 
@@ -171,11 +171,11 @@ fn what_is_pruned_is_gone_before_it_is_emptied() {
 
 #[test]
 fn a_factory_reset_is_done_or_still_wished_for() {
-    let before = names(["data", "data/etc", "images"]);
+    let before = names(["data", "data/etc", "data/factory-reset~", "images"]);
     Case::of_names(before, reset::request_steps(), &|names| names.contains("data/etc")).check();
 
     let wished = names(["data", "data/etc", "data/factory-reset", "images"]);
-    let steps = reset::pending_steps(&root(&wished), &data(&wished));
+    let steps = reset::pending_steps(&root(&wished), &data(&wished), &[]);
     let sound = |names: &Names| {
         let mixed = names.contains("data/etc") != names.contains("data/factory-reset");
         !mixed && names.contains("images")
@@ -183,8 +183,31 @@ fn a_factory_reset_is_done_or_still_wished_for() {
     Case::of_names(wished.clone(), steps.clone(), &sound).check();
 
     for left in disk::cut(&wished, &steps).0 {
-        let (_, after) = disk::cut(&left, &reset::pending_steps(&root(&left), &data(&left)));
+        let steps = reset::pending_steps(&root(&left), &data(&left), &[]);
+        let (_, after) = disk::cut(&left, &steps);
         assert!(after.contains("data") && !after.contains("data/etc"), "{left:?} -> {after:?}");
+    }
+}
+
+#[test]
+fn a_factory_reset_that_keeps_something_keeps_it_all_and_nothing_else() {
+    let paths = ["data", "data/etc", "data/etc/upper", "data/etc/upper/ssh", "data/var"];
+    let wished = names(paths).into_iter().chain(names(["data/factory-reset", "images"])).collect();
+    let kept: Vec<KeptPath> = vec!["/etc/ssh".parse().unwrap()];
+    let steps = reset::pending_steps(&root(&wished), &data(&wished), &kept);
+    let sound = |names: &Names| {
+        let mixed = names.contains("data/var") != names.contains("data/factory-reset");
+        !mixed && names.contains("data/etc/upper/ssh")
+    };
+    Case::of_names(wished.clone(), steps.clone(), &sound).check();
+
+    for left in disk::cut(&wished, &steps).0 {
+        let wishes = left.contains("data/factory-reset");
+        let kept = if wishes { kept.as_slice() } else { &[] };
+        let steps = reset::pending_steps(&root(&left), &data(&left), kept);
+        let (_, after) = disk::cut(&left, &steps);
+        assert!(sound(&after) && !after.contains("data/var"), "{left:?} -> {after:?}");
+        assert!(!after.contains("reset"), "{left:?} -> {after:?}");
     }
 }
 

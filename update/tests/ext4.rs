@@ -5,6 +5,7 @@ mod scratch;
 
 use std::fs;
 use std::os::fd::AsFd;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use pintle_update::reset::{self, FactoryReset};
@@ -32,6 +33,20 @@ fn tree(root: &Path) -> Vec<String> {
     }
     names.sort();
     names
+}
+
+/// What is no directory, however deep, in order.
+fn files_below(root: &Path, below: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(root.join(below)).unwrap().map(Result::unwrap) {
+        let path = format!("{below}/{}", entry.file_name().to_str().unwrap());
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(files_below(root, &path)),
+            false => found.push(path),
+        }
+    }
+    found.sort();
+    found
 }
 
 /// What is there now is there after a cut.
@@ -104,7 +119,7 @@ fn a_factory_reset_is_wished_for_and_done_durably() {
     let disk = Ext4::new(16);
     fs::create_dir_all(disk.path().join("data/etc")).unwrap();
     run("sync", &["-f", text(&disk.path())]);
-    reset::request(disk.root().as_fd()).unwrap();
+    reset::request(disk.root().as_fd(), &[]).unwrap();
     assert_durable(&disk, "wishing");
     assert_eq!(reset::carry_out_pending(disk.root().as_fd()).unwrap(), FactoryReset::Done);
     assert_durable(&disk, "the reset");
@@ -114,11 +129,46 @@ fn a_factory_reset_is_wished_for_and_done_durably() {
 }
 
 #[test]
+fn a_factory_reset_keeps_what_it_is_told_to_and_nothing_else() {
+    let disk = Ext4::new(16);
+    let data = disk.path().join("data");
+    for directory in ["etc/upper/ssh/keys", "etc/upper/net", "etc/work", "var/lib/app"] {
+        fs::create_dir_all(data.join(directory)).unwrap();
+    }
+    let files = ["etc/upper/ssh/keys/host", "etc/upper/net/x", "var/lib/app/db", "var/lib/other"];
+    files.iter().for_each(|file| fs::write(data.join(file), file).unwrap());
+    symlink("nowhere", data.join("etc/upper/ssh/link")).unwrap();
+    run("chown", &["-h", "7:8", text(&data.join("etc/upper/ssh"))]);
+    run("chmod", &["750", text(&data.join("etc/upper/ssh"))]);
+    run("mknod", &[text(&data.join("etc/upper/ssh/gone")), "c", "0", "0"]);
+    let marked = data.join("etc/upper/ssh/keys");
+    rustix::fs::setxattr(&marked, "trusted.mark", b"yes", rustix::fs::XattrFlags::empty()).unwrap();
+    run("sync", &["-f", text(&disk.path())]);
+    let kept = ["/etc/ssh", "/etc/ssh/keys", "/var/lib/app/db", "/var/none"];
+    let kept = kept.map(|path| path.parse().unwrap());
+    reset::request(disk.root().as_fd(), &kept).unwrap();
+    assert_durable(&disk, "wishing");
+    assert_eq!(reset::carry_out_pending(disk.root().as_fd()).unwrap(), FactoryReset::Done);
+    assert_durable(&disk, "the reset");
+    let store = store(&disk);
+    assert_eq!(store.empty_trash(1000).unwrap(), Emptied::Whole);
+    let kept =
+        ["etc/upper/ssh/gone", "etc/upper/ssh/keys/host", "etc/upper/ssh/link", "var/lib/app/db"];
+    assert_eq!(files_below(&disk.path(), "data"), kept.map(|path| format!("data/{path}")));
+    assert_eq!(fs::read(data.join("var/lib/app/db")).unwrap(), b"var/lib/app/db");
+    let ssh = rustix::fs::stat(data.join("etc/upper/ssh")).unwrap();
+    assert_eq!((ssh.st_uid, ssh.st_gid, ssh.st_mode & 0o7777), (7, 8, 0o750));
+    let mut mark = [0; 8];
+    let length = rustix::fs::getxattr(&marked, "trusted.mark", &mut mark[..]).unwrap();
+    assert_eq!(&mark[..length], b"yes");
+}
+
+#[test]
 fn a_wish_for_a_factory_reset_can_be_taken_back() {
     let disk = Ext4::new(16);
     fs::create_dir_all(disk.path().join("data/etc")).unwrap();
     reset::cancel(disk.root().as_fd()).unwrap();
-    reset::request(disk.root().as_fd()).unwrap();
+    reset::request(disk.root().as_fd(), &[]).unwrap();
     reset::cancel(disk.root().as_fd()).unwrap();
     assert_eq!(reset::carry_out_pending(disk.root().as_fd()).unwrap(), FactoryReset::NotWanted);
     assert_eq!(tree(&disk.path()), ["data/etc"]);
@@ -170,7 +220,7 @@ fn a_full_disk_can_be_reset() {
     store(&disk);
     fs::create_dir_all(disk.path().join("data/var")).unwrap();
     fill(&disk.path().join("data/var"));
-    reset::request(disk.root().as_fd()).unwrap();
+    reset::request(disk.root().as_fd(), &[]).unwrap();
     assert_eq!(reset::carry_out_pending(disk.root().as_fd()).unwrap(), FactoryReset::Done);
     let store = Store::open(disk.root().as_fd()).unwrap();
     assert_eq!(store.empty_trash(usize::MAX - 1).unwrap(), Emptied::Whole);

@@ -3,8 +3,11 @@
 //!
 //! `PINTLE_BLESS=1 cargo test` writes them anew; read the difference before committing it.
 
+mod golden_file;
+
 use std::fmt::Write;
 
+use golden_file::compare;
 use pintle_update::{
     BadSeal, EntryName, EntryState, Event, InstallStep, Mark, Step, Tries, Trust, install, plan,
     reset, select,
@@ -135,6 +138,12 @@ fn plans_by_title() -> Vec<(&'static str, Vec<String>)> {
         ("next mark", shown_all(&plan::set_mark(&trust, Mark::Clean))),
         ("discard 1_a and 2_b", shown_all(&plan::discard(&three[..2]))),
         ("install 42_1.4.0", shown_install(&install::steps(&seal(), tries).1)),
+        (
+            "install 42_1.4.0, which was fetched",
+            shown_install(&install::fetched_steps(&seal(), tries).1),
+        ),
+        ("mend 42_1.4.0", shown_install(&install::repair_steps(&seal(), &entry("42_1.4.0")))),
+        ("pin 2_b", shown_all(&plan::pin(&new, 2))),
         ("clear what is left of an earlier attempt", shown_all(&install::clear_steps(42))),
         (
             "replace the seal of 42_1.4.0",
@@ -146,15 +155,28 @@ fn plans_by_title() -> Vec<(&'static str, Vec<String>)> {
             shown_all(&reset::pending_steps(
                 &strings(&["data"]),
                 &strings(&["etc", "factory-reset"]),
+                &[],
             )),
         ),
         (
+            "factory reset that keeps /etc/ssh and /var/lib/app",
+            shown_all(&reset::pending_steps(
+                &strings(&["data"]),
+                &strings(&["etc", "factory-reset"]),
+                &["/etc/ssh", "/var/lib/app"].map(|path| path.parse().unwrap()),
+            )),
+        ),
+        (
+            "what a reset that was cut has left",
+            shown_all(&reset::pending_steps(&strings(&["data", "reset"]), &strings(&["etc"]), &[])),
+        ),
+        (
             "no factory reset",
-            shown_all(&reset::pending_steps(&strings(&["data"]), &strings(&["etc"]))),
+            shown_all(&reset::pending_steps(&strings(&["data"]), &strings(&["etc"]), &[])),
         ),
         (
             "factory reset, cut in the middle",
-            shown_all(&reset::pending_steps(&strings(&["trash"]), &[])),
+            shown_all(&reset::pending_steps(&strings(&["trash"]), &[], &[])),
         ),
     ]
 }
@@ -218,16 +240,4 @@ fn shown(state: EntryState) -> String {
 fn line(table: &mut String, first: &str, rest: &[String]) {
     let cells: String = rest.iter().map(|cell| format!("{cell:<8}")).collect();
     writeln!(table, "{first:<8}{}", cells.trim_end()).unwrap();
-}
-
-fn compare(name: &str, table: &str) {
-    let path = format!("{}/tests/golden/{name}.txt", env!("CARGO_MANIFEST_DIR"));
-    if std::env::var_os("PINTLE_BLESS").is_some() {
-        std::fs::write(&path, table).unwrap();
-    }
-    let golden = std::fs::read_to_string(&path).unwrap();
-    for (number, (is, was)) in table.lines().zip(golden.lines()).enumerate() {
-        assert_eq!(is, was, "{path}:{}", number + 1);
-    }
-    assert_eq!(table.len(), golden.len(), "{path} has another length");
 }

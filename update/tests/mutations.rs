@@ -2,7 +2,7 @@
 
 mod invariants;
 
-use invariants::{names_are_read_in_one_way, trust_is_read_in_one_way};
+use invariants::{names_are_read_in_one_way, trust_is_read_in_one_way, zones_go_as_jiff_says};
 
 /// Each kind of input gets so many mutations; they are the same in every run.
 const MUTATIONS: usize = 20_000;
@@ -30,6 +30,20 @@ fn names_in_trust() {
     run(&seeds, trust_is_read_in_one_way);
 }
 
+#[test]
+fn time_zone_rules() {
+    let seeds = [
+        "UTC0",
+        "<+0330>-3:30",
+        "CET-1CEST,M3.5.0,M10.5.0/3",
+        "IST-1GMT0,M10.5.0,M3.5.0/1",
+        "<-02>2<-01>,M3.5.0/-1,M10.5.0/0",
+        "AEST-10AEDT,M10.1.0,M4.1.0/3",
+        "AAA1:02:03BBB,J60/-167,300/167:59:59",
+    ];
+    run(&seeds, zones_go_as_jiff_says);
+}
+
 /// Good and odd names must both occur, else the mutations would show little.
 fn run(seeds: &[&str], invariant: fn(&str) -> bool) {
     seeds.iter().for_each(|seed| assert!(invariant(seed), "{seed}"));
@@ -52,7 +66,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
         0 => drop(bytes.drain(start..end)),
         1 => bytes.truncate(end),
         2 => bytes.extend_from_within(start..end),
-        3 => bytes.insert(start, *random.pick(b"0123456789_+-~/.a\n\0\xff")),
+        3 => bytes.insert(start, *random.pick(b"0123456789_+-~/.a\n\0\xff,:MJ<>")),
         4 => bytes[start..end].reverse(),
         _ => bytes[start..end].iter_mut().take(1).for_each(|byte| *byte ^= 1 << random.below(8)),
     }

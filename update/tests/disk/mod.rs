@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use pintle_update::{EntryName, InstallStep, Listing, Piece, Place, Step, Trust};
+use pintle_update::{EntryName, InstallStep, KeptPath, Listing, Piece, Place, Step, Trust};
 
 /// Paths from the store's root. One that ends in [`TORN`] is a file whose bytes may be anything.
 pub(crate) type Names = BTreeSet<String>;
@@ -73,6 +73,7 @@ enum Change {
     Add(String),
     Remove(String),
     Move(String, String),
+    Swap(String, String),
 }
 
 struct Disk {
@@ -106,7 +107,24 @@ impl Disk {
                 assert!(self.unread.is_empty(), "{:?} not read back", self.unread);
                 self.change(Change::Move(from.to_string(), to.to_string()));
             }
+            Step::Exchange(one, other) => {
+                self.change(Change::Swap(one.to_string(), other.to_string()));
+            }
+            Step::Keep(path) => self.keep(path),
             Step::SyncDir(place) => self.sync(place),
+            Step::SyncAll => {
+                self.pending.clear();
+                self.durable = self.now.clone();
+            }
+        }
+    }
+
+    /// Each directory on the way, and the file.
+    fn keep(&mut self, kept: &KeptPath) {
+        let mut path = "reset".to_owned();
+        for part in kept.parts() {
+            path = format!("{path}/{part}");
+            self.add(&path);
         }
     }
 
@@ -176,6 +194,10 @@ fn apply(names: &mut Names, change: &Change) -> bool {
         Change::Add(path) => names.insert(path.clone()),
         Change::Remove(path) => names.remove(path),
         Change::Move(from, to) => rename(names, from, to),
+        Change::Swap(one, other) => {
+            let moved = [(one.as_str(), "~"), (other, one), ("~", other)];
+            moved.into_iter().all(|(from, to)| rename(names, from, to))
+        }
     }
 }
 
@@ -200,6 +222,6 @@ fn touches(change: &Change, directory: &Place) -> bool {
     };
     match change {
         Change::Add(path) | Change::Remove(path) => is_in(path),
-        Change::Move(from, to) => is_in(from) || is_in(to),
+        Change::Move(from, to) | Change::Swap(from, to) => is_in(from) || is_in(to),
     }
 }

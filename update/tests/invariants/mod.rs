@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use pintle_update::schedule::{Wall, Zone};
 use pintle_update::{
     BadSeal, EntryName, EntryState, Event, Listing, Mark, Place, Step, Tries, Trust, plan, select,
 };
@@ -107,4 +108,45 @@ fn carried_out(text: &str, steps: &[Step]) -> Trust {
 
 fn trust_of(names: &BTreeSet<String>) -> Trust {
     Trust::from_names(names.iter().map(String::as_str))
+}
+
+/// Any text that is a time zone rule to jiff, which checks images, is one to the machine too; and clocks that go by it show
+/// the same for both, and reach what they show first when `first_at` says so.
+///
+/// Returns whether it is a rule.
+pub(crate) fn zones_go_as_jiff_says(text: &str) -> bool {
+    let (ours, theirs) = (text.parse::<Zone>(), jiff::tz::TimeZone::posix(text));
+    assert!(ours.is_ok() || theirs.is_err(), "{text:?}: {ours:?}");
+    if let (Ok(ours), Ok(theirs), true) = (&ours, &theirs, is_usual(text)) {
+        moments().for_each(|wall| clocks_agree(ours, theirs, wall));
+    }
+    ours.is_ok()
+}
+
+/// With changes further from their day, daylight time can last longer than a year, and every reader
+/// makes something else of that.
+fn is_usual(text: &str) -> bool {
+    let hours = |time: &str| {
+        let digits = time.trim_start_matches(['+', '-']).split([',', ':']).next();
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    };
+    text.split('/').skip(1).all(|time| hours(time) <= 24)
+}
+
+/// Each 13th hour of 2024, which is a leap year, and of 2025, and far years. Around new year jiff knows
+/// the changes of one year only, though those of another may reach into it by a week.
+fn moments() -> impl Iterator<Item = Wall> {
+    let hours = [1_704_067_200, 1_735_689_600]
+        .map(|new_year| (9 * 24..356 * 24).step_by(13).map(move |hour| new_year + hour * 3600));
+    let far = [-5_000_000_000, 5_000_000_000, 100_000_000_000];
+    hours.into_iter().flatten().chain(far).map(Wall)
+}
+
+fn clocks_agree(ours: &Zone, theirs: &jiff::tz::TimeZone, wall: Wall) {
+    let timestamp = jiff::Timestamp::from_second(wall.0).unwrap();
+    let offset = theirs.to_offset(timestamp).seconds();
+    assert_eq!(ours.local(wall), wall.0 + i64::from(offset), "{theirs:?} {wall:?}");
+    let local = ours.local(wall);
+    let first = ours.first_at(local);
+    assert!(first <= wall && ours.local(first) >= local, "{theirs:?} {wall:?}");
 }

@@ -6,10 +6,10 @@ mod identity;
 pub use identity::Given;
 
 use crate::erofs::format::BLOCK;
-use crate::erofs::write::Layout;
+use crate::erofs::write::{Continuity, Layout};
 use crate::layer::Limits;
 use crate::progress::Progress;
-use crate::release::Draft;
+use crate::release::{Draft, open_image};
 use crate::source::{self, Source};
 use crate::spool::Spool;
 use crate::tree::Tree;
@@ -38,6 +38,8 @@ pub struct Request<'r> {
     pub terms: Terms,
     /// Whether it brings a configuration for pintle.
     pub configuration: Configuration,
+    /// A release, or the image of one, whose layout is kept as far as can be.
+    pub layout_from: Option<&'r Path>,
     /// Seconds since 1970, for images that do not say when they were made.
     pub now: u64,
 }
@@ -79,6 +81,8 @@ pub struct Built {
     pub files: u64,
     /// Files below its `/var`, which machines do not see: theirs is on the state partition.
     pub hidden_in_var: u64,
+    /// Whether the layout of an older image was kept, if that was asked for.
+    pub layout: Option<Continuity>,
     /// Services in its configuration, if one was compiled.
     pub services: Option<usize>,
     /// What dm-verity is given.
@@ -108,7 +112,7 @@ pub fn build(request: &Request<'_>, progress: &dyn Progress) -> Result<Built> {
 
     let salt = Salt::of_image_id(&identity.image_id);
     let uuid = Uuid::of_image_id(&identity.image_id);
-    let layout = Layout::of(&image.tree, *uuid.as_bytes())?;
+    let (layout, continuity) = lay_out(&image.tree, (&spool, uuid), request.layout_from)?;
     let tree = draft.write_image((&layout, &spool), &salt, progress)?;
     draft.write_tree(&tree, uuid)?;
 
@@ -119,6 +123,7 @@ pub fn build(request: &Request<'_>, progress: &dyn Progress) -> Result<Built> {
     Ok(Built {
         files: image.tree.files() as u64,
         hidden_in_var: files_in_var(&image.tree),
+        layout: continuity,
         services: services.map(|system| system.services.len()),
         fsverity_digest: fsverity_digest(&seal.root_hash, &seal.salt, seal.image_size),
         seal_digest: seal_digest(&signed),
@@ -129,6 +134,21 @@ pub fn build(request: &Request<'_>, progress: &dyn Progress) -> Result<Built> {
         image_size: seal.image_size,
         root_hash: seal.root_hash,
     })
+}
+
+fn lay_out<'t>(
+    tree: &'t Tree,
+    (spool, uuid): (&Spool, Uuid),
+    old: Option<&Path>,
+) -> Result<(Layout<'t>, Option<Continuity>)> {
+    let uuid = *uuid.as_bytes();
+    match old {
+        None => Ok((Layout::of(tree, uuid)?, None)),
+        Some(path) => {
+            let (layout, continuity) = Layout::after((tree, spool), uuid, &open_image(path)?)?;
+            Ok((layout, Some(continuity)))
+        }
+    }
 }
 
 /// Where the machine mounts what is not in the image; a read-only root cannot get them later.

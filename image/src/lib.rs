@@ -14,6 +14,7 @@ pub mod kmod;
 pub mod layer;
 pub mod parallel;
 pub mod progress;
+pub mod push;
 pub mod release;
 pub mod scratch;
 pub mod source;

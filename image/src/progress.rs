@@ -13,6 +13,14 @@ pub enum Phase {
     Write,
     /// The hash tree is made: bytes of the image.
     Hash,
+    /// An earlier image is fetched: bytes of it.
+    Fetch,
+    /// The image is compressed for a registry: bytes of it.
+    Compress,
+    /// A delta from an older image is made: bytes of the image.
+    Delta,
+    /// Blobs are pushed: bytes of them.
+    Push,
 }
 
 /// Is told how far a build is, by many threads at once.

@@ -1,6 +1,7 @@
 //! A release on disk: `root.img`, `root.tree` and `seal` in one directory.
 
 use crate::erofs::format::BLOCK;
+use crate::erofs::read::Image;
 use crate::erofs::write::Layout;
 use crate::error::Attempt;
 use crate::parallel;
@@ -40,6 +41,17 @@ pub fn directory_of(path: &Path) -> Result<&Path> {
             Err(Error::input(format!("use {} as a release", path.display()), cause))
         }
     }
+}
+
+/// Opens the image of a release that is named by its directory, or an image by itself.
+///
+/// # Errors
+/// When it is no image.
+pub fn open_image(path: &Path) -> Result<Image<File>> {
+    let path = if path.is_dir() { path.join(IMAGE) } else { path.to_owned() };
+    let file = File::open(&path).attempt(|| format!("open {}", path.display()))?;
+    Image::open(file)
+        .map_err(|cause| Error::input(format!("use {} as an image", path.display()), cause))
 }
 
 /// Blocks that a thread makes, writes and hashes at a time: 256 KiB stay in a core's own cache.

@@ -62,6 +62,23 @@ pub fn read_seal(path: &Path) -> Result<Vec<u8>> {
     read_at_most(path, SEAL_LIMIT)
 }
 
+/// The leaves in a tree's file, proven by nothing yet.
+pub(crate) fn read_leaves(path: &Path, seal: &Seal) -> Result<Vec<Leaf>> {
+    let wrong = |cause: String| Error::input(format!("read {}", path.display()), cause);
+    let geometry = Geometry::of_image(seal.image_size).map_err(|cause| wrong(cause.to_string()))?;
+    let bytes = read_at_most(path, geometry.tree_size() + 1)?;
+    if bytes.len() as u64 != geometry.tree_size() {
+        let expected = geometry.tree_size();
+        return Err(wrong(format!("{} bytes long, expected {expected}", bytes.len())));
+    }
+    // The leaves are the last level, filled up with zeros to whole blocks; that of a single block is the root hash.
+    let Some(blocks) = geometry.levels().first() else {
+        return Ok(vec![*seal.root_hash.as_bytes()]);
+    };
+    let leaves = &bytes[bytes.len() - (blocks * BLOCK) as usize..];
+    Ok(leaves.as_chunks().0[..geometry.data_blocks() as usize].to_vec())
+}
+
 /// The tree's size follows from the image's, which the seal vouches for.
 fn read_tree(path: &Path, seal: &Seal) -> Result<Vec<u8>> {
     let geometry = Geometry::of_image(seal.image_size)
@@ -78,7 +95,12 @@ fn read_at_most(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn verify_image(path: &Path, seal: &Seal, leaves: &[Leaf], progress: &dyn Progress) -> Result<()> {
+pub(crate) fn verify_image(
+    path: &Path,
+    seal: &Seal,
+    leaves: &[Leaf],
+    progress: &dyn Progress,
+) -> Result<()> {
     let action = || format!("read {}", path.display());
     let file = File::open(path).attempt(action)?;
     check_size(file.metadata().attempt(action)?.len(), seal.image_size)?;

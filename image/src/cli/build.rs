@@ -5,6 +5,7 @@ use super::number;
 use super::output::say;
 use super::progress::Quiet;
 use pintle_image::build::{self, Built, Configuration, Given, Request, Terms};
+use pintle_image::erofs::write::Continuity;
 use pintle_image::keygen;
 use pintle_image::source::Source;
 use pintle_verify::{Architecture, ImageId, Percent, SigningKey, Version};
@@ -25,6 +26,9 @@ use std::path::PathBuf;
 /// What the image has below /var, machines do not see: their /var is on the state partition, stays
 /// from release to release, and starts empty. How many files that hides is told. What a service needs
 /// there it makes when it starts, or it is in /usr and copied from there.
+///
+/// An update is small where the blocks of an image stand where they stood before: --layout-from names
+/// the release that most machines have. What is new is gathered, what went away leaves zeros.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -75,6 +79,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", env = "SOURCE_DATE_EPOCH")]
     created: Option<Moment>,
 
+    /// Keep the layout of an older release, so that machines that have it fetch little: its directory,
+    /// or its root.img.
+    ///
+    /// Where that would leave more than a tenth of the image empty, it is laid out anew.
+    #[arg(long, value_name = "OLD")]
+    layout_from: Option<PathBuf>,
+
     /// Leave /usr/lib/pintle alone: another init runs the image.
     #[arg(long)]
     no_system: bool,
@@ -94,7 +105,8 @@ Examples:
   pintle build docker-archive:my-image.tar --key vendor.key -o release
   skopeo copy docker://debian:12 oci:debian:12
   pintle build oci:debian:12 --key vendor.key -o release --no-system \\
-      --image-id debian --image-version 12";
+      --image-id debian --image-version 12
+  pintle build oci:my-image:2 --key vendor.key -o second --layout-from release";
 
 /// Does what `args` say.
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -108,6 +120,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         true => say(&serde_json::to_string_pretty(&built)?),
         false => {
             note_var(args, &built);
+            note_layout(args, &built);
             say(&summary(args, &built))
         }
     }
@@ -122,6 +135,14 @@ fn note_var(args: &Args, built: &Built) {
     args.quiet.note(&format!(
         "/var has {files} that machines do not see: theirs is on the state partition and starts empty"
     ));
+}
+
+fn note_layout(args: &Args, built: &Built) {
+    if built.layout == Some(Continuity::Anew) {
+        args.quiet.note(
+            "the image is laid out anew: to keep the older layout would leave too much of it empty",
+        );
+    }
 }
 
 fn request<'a>(args: &'a Args, keys: &'a [SigningKey]) -> Request<'a> {
@@ -141,6 +162,7 @@ fn request<'a>(args: &'a Args, keys: &'a [SigningKey]) -> Request<'a> {
             best_before: args.best_before.map(Moment::seconds),
             rollout: args.rollout,
         },
+        layout_from: args.layout_from.as_deref(),
         configuration: match args.no_system {
             true => Configuration::LeaveAlone,
             false => Configuration::Compile,

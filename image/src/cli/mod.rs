@@ -12,6 +12,7 @@ mod moment;
 mod number;
 mod output;
 mod progress;
+mod push;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -29,13 +30,14 @@ pub(crate) fn run() -> anyhow::Result<()> {
         Command::Initrd(args) => initrd::run(&args),
         Command::Kernel(args) => kernel::run(&args),
         Command::Disk(args) => disk::run(&args),
+        Command::Push(args) => push::run(&args),
     }
 }
 
 /// Turns container images into signed, read-only images that machines boot.
 ///
 /// A machine's first release takes six commands, in this order: keygen, build, verify, initrd, kernel
-/// and disk. None of them needs root, and equal input gives equal bytes wherever it is built.
+/// and disk; push publishes those that follow. None of them needs root, and equal input gives equal bytes wherever it is built.
 #[derive(Parser)]
 #[command(
     name = "pintle",
@@ -57,7 +59,8 @@ Examples:
   pintle initrd --init pintle-init --config boot.toml --keys vendor.pub \\
       --kernel linux-image-6.12.deb -o initrd.img
   pintle kernel linux-image-6.12.deb -o vmlinuz
-  pintle disk --release release --size 1GiB -o state.img";
+  pintle disk --release release --size 1GiB -o state.img
+  pintle push release registry.example.com/os/kiosk:stable";
 
 #[derive(Subcommand)]
 enum Command {
@@ -68,6 +71,7 @@ enum Command {
     Initrd(initrd::Args),
     Kernel(kernel::Args),
     Disk(disk::Args),
+    Push(push::Args),
 }
 
 #[cfg(test)]

@@ -62,6 +62,10 @@ fn name(phase: Phase) -> &'static str {
         Phase::Directory => "reading files",
         Phase::Write => "writing image",
         Phase::Hash => "checking image",
+        Phase::Fetch => "fetching",
+        Phase::Compress => "compressing",
+        Phase::Delta => "making delta",
+        Phase::Push => "pushing",
     }
 }
 

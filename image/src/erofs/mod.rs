@@ -1,4 +1,5 @@
-//! EROFS images: a writer that is a function of the tree alone, and a reader that trusts nothing.
+//! EROFS images: a writer that is a function of the tree alone, or of it and an older image, and a
+//! reader that trusts nothing.
 //!
 //! The on-disk format is the kernel's (`Documentation/filesystems/erofs.rst`,
 //! `fs/erofs/erofs_fs.h`). An image of ours is, block by block (4 KiB each):
@@ -13,7 +14,7 @@
 //!
 //! File data stands before the metadata and short files before long ones, so that a file that
 //! changes its length in blocks moves only longer ones, and more or fewer names move no data at
-//! all.
+//! all. An image that goes on from an older one keeps that one's order instead: `write/keep.rs`.
 
 pub mod format;
 pub mod read;

@@ -118,6 +118,13 @@ impl<S: ReadAt> Image<S> {
         Ok(inode)
     }
 
+    /// Bytes that an inode takes where inodes stand: itself, its xattrs, and its tail or chunk map.
+    /// Not checked against the image's length.
+    pub fn record_length(&self, inode: &Inode) -> Result<u64, Error> {
+        let head = inode.body_at() - self.position(inode.nid)?;
+        Ok(head.saturating_add(self.behind(inode)?))
+    }
+
     /// Everything in the image, each directory before what is in it, siblings by name.
     pub fn walk(&self) -> Walk<'_, S> {
         Walk::new(self)

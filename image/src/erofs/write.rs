@@ -2,8 +2,10 @@
 //! on demand, so that an image is written in any order by any number of threads, and its size does
 //! not matter to memory.
 
+mod canonical;
 mod directory;
 mod fill;
+mod keep;
 mod order;
 mod storage;
 mod window;
@@ -11,21 +13,24 @@ mod xattr;
 
 use super::format::{
     self, BLOCK, BLOCK_BITS, COMPAT_CHECKSUM, COMPAT_MTIME, DataLayout, INCOMPAT_CHUNKED, INODE,
-    MAGIC, SLOT, SUPER_OFFSET, Superblock,
+    MAGIC, SUPER_OFFSET, Superblock,
 };
 use crate::tree::{Body, InodeId, Tree};
 use crate::{Error, Result};
+pub use keep::Continuity;
 use storage::Storage;
 use xattr::SharedXattrs;
 use zerocopy::{FromZeros, IntoBytes};
 
-/// Where everything of a tree stands in its image. A function of the tree and the UUID alone.
+/// Where everything of a tree stands in its image.
 pub struct Layout<'t> {
     tree: &'t Tree,
-    /// By path, and so by position in the image.
+    /// By path.
     inodes: Vec<Placed>,
     /// Position in `inodes` by [`InodeId::index`].
     ranks: Vec<u32>,
+    /// Ranks of all inodes, by slot.
+    slots: Vec<u32>,
     /// The directory above each directory, by [`InodeId::index`].
     parents: Vec<InodeId>,
     /// Ranks of the inodes that have blocks, by first block.
@@ -56,6 +61,23 @@ enum Form {
     Chunked { bits: u8 },
 }
 
+impl Placed {
+    fn nowhere(id: InodeId, need: &Need) -> Result<Self> {
+        let blocks = block_number(need.blocks)?;
+        Ok(Self { id, nid: 0, first_block: 0, blocks, form: need.form })
+    }
+}
+
+/// Where what is no inode's own stands, in blocks.
+struct Areas {
+    /// First block of the inodes.
+    meta_block: u64,
+    /// First block of the shared xattrs.
+    xattr_block: u64,
+    /// Length of the image.
+    blocks: u64,
+}
+
 /// What an inode takes.
 struct Need {
     form: Form,
@@ -63,29 +85,42 @@ struct Need {
     blocks: u64,
     /// Bytes among the inodes: itself, its xattrs, and its tail or map.
     record: u64,
+    /// Those of itself and its xattrs.
+    head: u64,
 }
 
 impl<'t> Layout<'t> {
-    /// Plans the image of `tree`.
+    /// Plans the image of `tree`: a function of the tree and the UUID alone.
     ///
     /// # Errors
     /// When EROFS cannot hold something in it: names the path.
     pub fn of(tree: &'t Tree, uuid: [u8; 16]) -> Result<Self> {
+        let (mut layout, needs) = Self::unplaced(tree)?;
+        let areas = layout.place_in_order(&needs)?;
+        layout.describe(areas, uuid)?;
+        Ok(layout)
+    }
+
+    /// All inodes by path with what they take, and nowhere yet.
+    fn unplaced(tree: &'t Tree) -> Result<(Self, Vec<Need>)> {
         let order = order::by_path(tree)?;
         let xattrs = order.iter().flat_map(|id| tree.xattrs(tree.inode(*id).xattrs));
         let mut layout = Self {
             tree,
             inodes: Vec::with_capacity(order.len()),
             ranks: vec![0; tree.capacity()],
+            slots: Vec::new(),
             parents: order::parents(tree, &order),
             data: Vec::new(),
             shared: SharedXattrs::among(xattrs),
             superblock: Superblock::new_zeroed(),
         };
-        let inode_blocks = layout.place_inodes(&order)?;
-        let data_blocks = layout.place_data()?;
-        layout.describe(data_blocks, inode_blocks, uuid)?;
-        Ok(layout)
+        let needs: Vec<Need> = order.iter().map(|id| layout.need(*id)).collect();
+        for (id, need) in order.iter().zip(&needs) {
+            layout.ranks[id.index()] = layout.inodes.len() as u32;
+            layout.inodes.push(Placed::nowhere(*id, need)?);
+        }
+        Ok((layout, needs))
     }
 
     /// Length of the image in blocks.
@@ -93,47 +128,17 @@ impl<'t> Layout<'t> {
         self.superblock.blocks.get().into()
     }
 
-    /// Gives each inode its slot, and returns the blocks that all take.
-    fn place_inodes(&mut self, order: &[InodeId]) -> Result<u64> {
-        // Slot 0 stays free: number 0 is no file to `readdir`.
-        let mut cursor = SLOT;
-        for id in order {
-            let need = self.need(*id);
-            cursor = after_gap(cursor, need.record);
-            self.ranks[id.index()] = self.inodes.len() as u32;
-            self.inodes.push(Placed {
-                id: *id,
-                nid: block_number(cursor / SLOT)?,
-                first_block: 0,
-                blocks: block_number(need.blocks)?,
-                form: need.form,
-            });
-            cursor = (cursor + need.record).next_multiple_of(SLOT);
-        }
-        Ok(cursor.div_ceil(BLOCK))
-    }
-
-    /// Gives data its blocks, and returns the first one behind them.
-    fn place_data(&mut self) -> Result<u64> {
-        let inodes = &self.inodes;
-        let with_blocks = (0..).zip(inodes).filter(|(_, inode)| inode.blocks > 0);
-        let mut data: Vec<u32> = with_blocks.map(|(rank, _)| rank).collect();
-        data.sort_by_key(|rank| self.data_order(inodes[*rank as usize]));
-        let mut next = 1;
-        for rank in &data {
-            let inode = &mut self.inodes[*rank as usize];
-            inode.first_block = block_number(next)?;
-            next += u64::from(inode.blocks);
-        }
-        self.data = data;
-        Ok(next)
-    }
-
-    /// Files before directories and symlinks, then short before long; `place_data` keeps the order
-    /// by path otherwise.
+    /// Files before directories and symlinks, then short before long; among equals, who sorts keeps
+    /// the order by path.
     fn data_order(&self, inode: Placed) -> (bool, u32) {
         let is_file = matches!(self.tree.inode(inode.id).body, Body::File(_));
         (!is_file, inode.blocks)
+    }
+
+    /// Ranks of the inodes that have blocks, by path.
+    fn with_blocks(&self) -> impl Iterator<Item = u32> {
+        let with_blocks = (0..).zip(&self.inodes).filter(|(_, inode)| inode.blocks > 0);
+        with_blocks.map(|(rank, _)| rank)
     }
 
     fn need(&self, id: InodeId) -> Need {
@@ -146,6 +151,7 @@ impl<'t> Layout<'t> {
                     form: storage.into(),
                     blocks: storage.blocks(content),
                     record: head + storage.map_bytes(content),
+                    head,
                 }
             }
             Body::Directory(_) => flat(head, directory::size(self.links(id))),
@@ -162,9 +168,9 @@ impl<'t> Layout<'t> {
         &self.inodes[self.ranks[id.index()] as usize]
     }
 
-    fn describe(&mut self, meta_block: u64, inode_blocks: u64, uuid: [u8; 16]) -> Result<()> {
-        let xattr_block = meta_block + inode_blocks;
-        let blocks = xattr_block + (self.shared.area().len() as u64).div_ceil(BLOCK);
+    /// Notes what follows from where everything stands.
+    fn describe(&mut self, areas: Areas, uuid: [u8; 16]) -> Result<()> {
+        self.sort();
         let chunked = self.inodes.iter().any(|inode| matches!(inode.form, Form::Chunked { .. }));
         self.superblock = Superblock {
             magic: MAGIC.into(),
@@ -173,14 +179,23 @@ impl<'t> Layout<'t> {
             block_bits: BLOCK_BITS,
             root_nid: (self.placed(self.tree.root()).nid as u16).into(),
             inodes: (self.inodes.len() as u64).into(),
-            blocks: block_number(blocks)?.into(),
-            meta_block: block_number(meta_block)?.into(),
-            xattr_block: block_number(xattr_block)?.into(),
+            blocks: block_number(areas.blocks)?.into(),
+            meta_block: block_number(areas.meta_block)?.into(),
+            xattr_block: block_number(areas.xattr_block)?.into(),
             uuid,
             ..Superblock::new_zeroed()
         };
         self.superblock.checksum = self.checksum().into();
         Ok(())
+    }
+
+    fn sort(&mut self) {
+        let inodes = &self.inodes;
+        let mut slots: Vec<u32> = (0..inodes.len() as u32).collect();
+        slots.sort_by_key(|rank| inodes[*rank as usize].nid);
+        let mut data: Vec<u32> = self.with_blocks().collect();
+        data.sort_by_key(|rank| inodes[*rank as usize].first_block);
+        (self.slots, self.data) = (slots, data);
     }
 
     fn checksum(&self) -> u32 {
@@ -221,15 +236,10 @@ impl Form {
 fn flat(head: u64, size: u64) -> Need {
     let tail = size % BLOCK;
     if tail > 0 && head + tail <= BLOCK {
-        Need { form: Form::Inline, blocks: size / BLOCK, record: head + tail }
+        Need { form: Form::Inline, blocks: size / BLOCK, record: head + tail, head }
     } else {
-        Need { form: Form::Plain, blocks: size.div_ceil(BLOCK), record: head }
+        Need { form: Form::Plain, blocks: size.div_ceil(BLOCK), record: head, head }
     }
-}
-
-/// Where a record of `length` bytes may stand from `cursor` on: what fits in a block crosses none.
-fn after_gap(cursor: u64, length: u64) -> u64 {
-    if cursor % BLOCK + length.min(BLOCK) > BLOCK { cursor.next_multiple_of(BLOCK) } else { cursor }
 }
 
 /// Addresses in EROFS have 32 bits, and the highest one means a hole.

@@ -36,6 +36,30 @@ fn umask_time_zone_locale_and_threads_do_not_show() {
     assert_same(&workshop, &["a", "b"]);
 }
 
+#[test]
+fn a_layout_is_kept_from_a_release_or_its_image() {
+    let workshop = Workshop::of_a_machine();
+    (0..300).for_each(|i| workshop.file(&format!("usr/share/{i}"), 0o644, &"x".repeat(i * 50)));
+    build(&workshop, "dir:rootfs", "old");
+    let after = |old: &str, out: &str| {
+        workshop.shell(&format!("SOURCE=dir:rootfs OUT={out}; {BUILD} --layout-from {old}")).said()
+    };
+    after("old", "same");
+    assert_same(&workshop, &["old", "same"]);
+
+    workshop.file("usr/share/one-more", 0o644, &"y".repeat(5000));
+    build(&workshop, "dir:rootfs", "canonical");
+    after("old", "a");
+    after("old/root.img", "b");
+    assert_same(&workshop, &["a", "b"]);
+    let moved = |way: &str| {
+        let (old, new) = (workshop.read("old/root.img"), workshop.read(&format!("{way}/root.img")));
+        old.chunks(4096).zip(new.chunks(4096)).filter(|(old, new)| old != new).count()
+    };
+    assert!(moved("a") * 10 < moved("canonical"), "{} {}", moved("a"), moved("canonical"));
+    workshop.shell("fsck.erofs --extract a/root.img > log 2>&1").said();
+}
+
 /// Prepares `one` and `three`, layouts of the same tree in one layer and in three, with deletions,
 /// replacements, holes and an opaque directory on the way.
 const LAYERS: &str = r#"

@@ -27,6 +27,20 @@ fn an_image_without_a_configuration_needs_another_init() {
 }
 
 #[test]
+fn an_image_that_follows_a_tag_needs_the_worker_and_certificates() {
+    let workshop = Workshop::of_a_machine();
+    let text = "[update]\nfrom = \"registry.example.com/os/kiosk:stable\"\n";
+    workshop.file("usr/lib/pintle/update.toml", 0o644, text);
+    let complaint = workshop.pintle(BUILD).complained();
+    for missing in ["/usr/lib/pintle/pintle-fetch", "/etc/ssl/certs/ca-certificates.crt"] {
+        assert!(complaint.contains(missing), "{complaint}");
+    }
+    workshop.file("usr/lib/pintle/pintle-fetch", 0o755, "\x7fELF");
+    workshop.file("etc/ssl/certs/ca-certificates.crt", 0o644, "");
+    workshop.pintle(BUILD).said();
+}
+
+#[test]
 fn an_image_without_a_name_needs_one() {
     let workshop = Workshop::of_a_machine();
     workshop.file("usr/lib/os-release", 0o644, "ID=linux\n");
@@ -49,6 +63,20 @@ fn a_failed_build_leaves_the_release_before_it() {
     let after = ["root.img", "root.tree", "seal"].map(|name| workshop.read(&format!("out/{name}")));
     assert!(before == after);
     assert_eq!(workshop.names("out").len(), 3);
+}
+
+#[test]
+fn a_layout_is_not_kept_from_what_is_no_image() {
+    let workshop = Workshop::of_a_machine();
+    let after = |old: &str| workshop.pintle(&format!("{BUILD} --layout-from {old}")).complained();
+    assert!(after("gone").contains("cannot open gone"));
+    assert!(after("rootfs").contains("cannot open rootfs/root.img"));
+    let complaint = after("ours.pub");
+    assert!(
+        complaint.contains("cannot use ours.pub as an image: no EROFS superblock"),
+        "{complaint}"
+    );
+    assert!(!workshop.path("out").exists());
 }
 
 #[test]

@@ -88,6 +88,22 @@ fn files_that_the_machines_own_var_hides_are_told() {
 }
 
 #[test]
+fn a_layout_that_cannot_be_kept_is_told() {
+    let workshop = Workshop::of_a_machine();
+    let large = "usr/share/large";
+    workshop.file(large, 0o644, &"x".repeat(1_000_000));
+    workshop.pintle("build dir:rootfs --key ours.key -o old").said();
+    std::fs::remove_file(workshop.path("rootfs").join(large)).unwrap();
+    let build = "build dir:rootfs --key ours.key -o new --layout-from old";
+    let note = "note: the image is laid out anew: to keep the older layout would leave too much of it \
+                empty\n";
+    assert_eq!(workshop.pintle(build).noted(), note);
+    assert_eq!(workshop.pintle(&format!("{build} --json")).json()["layout"], "anew");
+    let again = "build dir:rootfs --key ours.key -o newer --layout-from new --json";
+    assert_eq!(workshop.pintle(again).json()["layout"], "kept");
+}
+
+#[test]
 fn a_file_beside_a_release_does_not_stand_for_it() {
     let workshop = Workshop::of_a_machine();
     workshop.pintle("build dir:rootfs --key ours.key -o out").said();

@@ -1,5 +1,6 @@
 //! Images that somebody made to hurt.
 
+use crate::continued::{Ending, Versions};
 use crate::invariant;
 use crate::written::image_bytes;
 use crate::zoo::{Random, Zoo};
@@ -24,6 +25,41 @@ fn mutated_images_end_in_an_error_or_in_something_else() {
     }
     // If hardly any did harm, the mutations would miss what they are for.
     assert!(damaged > MUTATIONS / 20, "only {damaged} were noticed");
+}
+
+/// Mutated images that others are laid out after.
+const AFTER: usize = 3000;
+
+#[test]
+fn after_mutated_images_others_are_laid_out_whole_or_not_at_all() {
+    let versions = Versions::new();
+    let mut good = versions.image();
+    assert_eq!(versions.check(&versions.first, &good), Ending::Equal);
+    assert_eq!(versions.check(&versions.second, &good), Ending::Other);
+    good[SUPER_OFFSET as usize + 8] &= !1;
+    let mut random = Random::new("after");
+    let mut endings = Vec::new();
+    for _ in 0..AFTER {
+        let mut bytes = good.clone();
+        (0..=random.below(3)).for_each(|_| mutate_metadata(&mut bytes, &mut random));
+        endings.push(versions.check(&versions.second, &bytes));
+    }
+    let refused = endings.iter().filter(|ending| **ending == Ending::Refused).count();
+    assert!((AFTER / 20..AFTER * 19 / 20).contains(&refused), "{refused} were refused");
+}
+
+#[test]
+fn files_that_share_their_blocks_are_no_layout_to_keep() {
+    let mut zoo = Zoo::empty();
+    (0..100).for_each(|i| zoo.put(&format!("small{i:03}"), 4096));
+    zoo.put("zlarge", 4096 * 100);
+    let mut bytes = unchecked(&zoo);
+    let inodes = at_paths(&bytes, |path| path.starts_with(b"/small") || path == b"/zlarge");
+    let (large, small) = inodes.split_last().unwrap();
+    small.iter().for_each(|small| bytes.copy_within(*large..*large + INODE, *small));
+    let image = Image::open(&*bytes).unwrap();
+    let refusal = Layout::after((&zoo.tree, &zoo.spool), [7; 16], &image).map(drop).unwrap_err();
+    assert!(refusal.to_string().ends_with("shares its blocks with others"), "{refusal}");
 }
 
 #[test]
@@ -134,10 +170,24 @@ fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
 
 /// Puts something where metadata stands: in the superblock or in the last blocks.
 fn mutate(bytes: &mut [u8], random: &mut Random) {
+    let length = bytes.len();
+    mutate_from(length - 3 * BLOCK as usize, bytes, random);
+}
+
+/// The same wherever the inodes begin.
+fn mutate_metadata(bytes: &mut [u8], random: &mut Random) {
+    let at = SUPER_OFFSET as usize + 40;
+    let meta_block = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    // A mutation before this one may have moved it.
+    let from = (meta_block as usize * BLOCK as usize).min(bytes.len() - BLOCK as usize);
+    mutate_from(from, bytes, random);
+}
+
+fn mutate_from(metadata: usize, bytes: &mut [u8], random: &mut Random) {
     let superblock = random.below(8) == 0;
     let (from, room) = match superblock {
         true => (SUPER_OFFSET as usize, 128),
-        false => (bytes.len() - 3 * BLOCK as usize, 3 * BLOCK as usize),
+        false => (metadata, bytes.len() - metadata),
     };
     let at = from + random.below(room);
     let value = match random.below(4) {

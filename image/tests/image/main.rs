@@ -2,6 +2,7 @@
 //! running kernel. Needs root, for mounts, and Linux 6.12, for mounts of files.
 #![forbid(unsafe_code)]
 
+mod continued;
 mod facts;
 mod invariant;
 mod written;
@@ -9,6 +10,7 @@ mod zoo;
 
 mod accepted;
 mod canonical;
+mod continuity;
 mod extremes;
 mod hostile;
 mod inspected;

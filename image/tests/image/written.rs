@@ -16,9 +16,13 @@ pub(crate) struct Written {
 
 impl Written {
     pub(crate) fn new(tree: &Tree, spool: &Spool) -> Self {
-        let written = Self { directory: TempDir::new().unwrap() };
         let layout = Layout::of(tree, [7; 16]).unwrap();
-        std::fs::write(written.path(), image_bytes(&layout, spool, 64)).unwrap();
+        Self::of(&image_bytes(&layout, spool, 64))
+    }
+
+    pub(crate) fn of(image: &[u8]) -> Self {
+        let written = Self { directory: TempDir::new().unwrap() };
+        std::fs::write(written.path(), image).unwrap();
         written
     }
 

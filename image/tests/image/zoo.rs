@@ -150,7 +150,7 @@ impl Zoo {
         self.acl();
     }
 
-    fn xattr_file(&mut self, path: &str, set: &[(&str, usize)]) {
+    pub(crate) fn xattr_file(&mut self, path: &str, set: &[(&str, usize)]) {
         let id = self.file(path, 10);
         self.set_xattrs(id, set);
     }

@@ -2,6 +2,7 @@
 
 use super::{Error, Image, Inode, ReadAt};
 use crate::erofs::format::{BLOCK, BLOCK_BITS, DataLayout, FileType, HOLE, MAP_ENTRY};
+use std::ops::Range;
 use zerocopy::little_endian::U32;
 
 /// The bits of a chunk format that give the chunk's length as a power of two of blocks.
@@ -50,6 +51,57 @@ impl<S: ReadAt> Image<S> {
         Ok(target)
     }
 
+    /// The blocks that an inode's data takes, as they stand in the image; none where it has none,
+    /// or where they are not one behind the other. Reads the whole of a chunk map.
+    ///
+    /// # Errors
+    /// When they are outside the image.
+    pub fn blocks_of(&self, inode: &Inode) -> Result<Range<u64>, Error> {
+        let blocks = match inode.layout {
+            DataLayout::FlatPlain => flat_blocks(inode, inode.size.div_ceil(BLOCK)),
+            DataLayout::FlatInline => flat_blocks(inode, inode.size.saturating_sub(1) / BLOCK),
+            DataLayout::ChunkBased => self.chunk_blocks(inode)?,
+        };
+        match blocks.end.checked_mul(BLOCK) {
+            _ if blocks.is_empty() => Ok(0..0),
+            Some(end) if end <= self.length => Ok(blocks),
+            _ => Err(Error::Outside { offset: blocks.start * BLOCK }),
+        }
+    }
+
+    /// Fills `buffer` with what stands from block `first` on.
+    pub fn read_blocks(&self, first: u64, buffer: &mut [u8]) -> Result<(), Error> {
+        self.bytes(first.saturating_mul(BLOCK), buffer)
+    }
+
+    /// Bytes of what stands behind an inode and its xattrs.
+    pub(super) fn behind(&self, inode: &Inode) -> Result<u64, Error> {
+        match inode.layout {
+            DataLayout::FlatInline if inode.size > 0 => Ok((inode.size - 1) % BLOCK + 1),
+            DataLayout::FlatPlain | DataLayout::FlatInline => Ok(0),
+            DataLayout::ChunkBased => Ok(inode.size.div_ceil(1 << chunk_bits(inode)?) * MAP_ENTRY),
+        }
+    }
+
+    fn chunk_blocks(&self, inode: &Inode) -> Result<Range<u64>, Error> {
+        let mut blocks = 0..0;
+        let step = 1 << chunk_bits(inode)?;
+        let mut offset = 0;
+        while offset < inode.size {
+            let run = self.chunked(inode, offset)?;
+            match run.at {
+                Place::Hole => {}
+                Place::Image(at) if blocks.is_empty() => blocks = blocks_at(at, run.length),
+                Place::Image(at) if blocks.end * BLOCK == at => {
+                    blocks.end += run.length.div_ceil(BLOCK);
+                }
+                Place::Image(_) => return Ok(0..0),
+            }
+            offset += step;
+        }
+        Ok(blocks)
+    }
+
     /// The run that `offset`, which is below the inode's size, stands in. Never empty.
     fn run(&self, inode: &Inode, offset: u64) -> Result<Run, Error> {
         match inode.layout {
@@ -60,10 +112,7 @@ impl<S: ReadAt> Image<S> {
     }
 
     fn chunked(&self, inode: &Inode, offset: u64) -> Result<Run, Error> {
-        if inode.location & !CHUNK_BITS != 0 {
-            return Err(Error::Corrupt { nid: inode.nid, what: "has an unknown chunk format" });
-        }
-        let bits = u32::from(BLOCK_BITS) + inode.location;
+        let bits = chunk_bits(inode)?;
         let map = inode.body_at() + MAP_ENTRY * (offset >> bits);
         let within = offset & ((1 << bits) - 1);
         let length = ((1 << bits) - within).min(inode.size - offset);
@@ -73,6 +122,23 @@ impl<S: ReadAt> Image<S> {
         };
         Ok(Run { at, length })
     }
+}
+
+/// Binary logarithm of the bytes in a chunk.
+fn chunk_bits(inode: &Inode) -> Result<u32, Error> {
+    match inode.location & !CHUNK_BITS {
+        0 => Ok(u32::from(BLOCK_BITS) + inode.location),
+        _ => Err(Error::Corrupt { nid: inode.nid, what: "has an unknown chunk format" }),
+    }
+}
+
+fn flat_blocks(inode: &Inode, count: u64) -> Range<u64> {
+    let first = u64::from(inode.location);
+    first..first + count
+}
+
+fn blocks_at(at: u64, length: u64) -> Range<u64> {
+    at / BLOCK..at / BLOCK + length.div_ceil(BLOCK)
 }
 
 fn flat(inode: &Inode, offset: u64, end: u64) -> Run {

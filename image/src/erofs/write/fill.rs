@@ -41,6 +41,23 @@ impl Layout<'_> {
         Ok(())
     }
 
+    /// Fills `buffer`, a multiple of [`BLOCK`] long, with what the blocks of a file hold from the
+    /// `first` of them on; zeros behind the last.
+    pub(super) fn stored(
+        &self,
+        inode: &Placed,
+        spool: &Spool,
+        (first, buffer): (u64, &mut [u8]),
+    ) -> Result<()> {
+        let mut window = Window::zeroed(first * BLOCK, buffer);
+        match &self.tree.inode(inode.id).body {
+            Body::File(content) => {
+                put_file(&Placed { first_block: 0, ..*inode }, content, spool, &mut window)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn put_directory(&self, inode: &Placed, window: &mut Window<'_>) {
         let positions = (inode.data_at()..).step_by(BLOCK as usize);
         let blocks = directory::blocks(self.links(inode.id)).take(inode.blocks as usize);
@@ -56,8 +73,9 @@ impl Layout<'_> {
         let range = window.range();
         let at = |inode: &Placed| start + u64::from(inode.nid) * SLOT;
         // The last inode before the window may reach into it.
-        let after = self.inodes.partition_point(|inode| at(inode) <= range.start);
-        let inodes = self.inodes[after.saturating_sub(1)..].iter();
+        let after = self.slots.partition_point(|rank| at(self.ranked(*rank)) <= range.start);
+        let last_before = after.saturating_sub(1);
+        let inodes = self.slots[last_before..].iter().map(|rank| self.ranked(*rank));
         for inode in inodes.take_while(|inode| at(inode) < range.end) {
             window.put(at(inode), &self.record(inode));
         }
@@ -122,7 +140,7 @@ impl Layout<'_> {
         })
     }
 
-    fn ranked(&self, rank: u32) -> &Placed {
+    pub(super) fn ranked(&self, rank: u32) -> &Placed {
         &self.inodes[rank as usize]
     }
 }
@@ -152,7 +170,7 @@ fn put_file(
     Ok(())
 }
 
-fn file_type(body: &Body) -> FileType {
+pub(super) fn file_type(body: &Body) -> FileType {
     match body {
         Body::Directory(_) => FileType::Directory,
         Body::File(_) => FileType::File,

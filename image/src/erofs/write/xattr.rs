@@ -1,7 +1,7 @@
 //! Extended attributes: the area of those that several inodes have, and what stands behind an
 //! inode.
 
-use crate::erofs::format::{NAME_MAX, XATTR_PREFIXES, XattrEntry, XattrHeader};
+use crate::erofs::format::{BLOCK, NAME_MAX, XATTR_PREFIXES, XattrEntry, XattrHeader};
 use crate::tree::Xattr;
 use std::collections::BTreeMap;
 use zerocopy::IntoBytes;
@@ -33,6 +33,11 @@ impl<'t> SharedXattrs<'t> {
     /// The area's bytes.
     pub(super) fn area(&self) -> &[u8] {
         &self.area
+    }
+
+    /// How many blocks it takes.
+    pub(super) fn blocks(&self) -> u64 {
+        (self.area.len() as u64).div_ceil(BLOCK)
     }
 
     /// What stands behind an inode that has these `xattrs`; nothing if it has none.

@@ -1,6 +1,11 @@
 //! `pintlectl`: the same binary by another name. It reads what PID 1 writes to `/run`, works on the store as `pintle-store`
 //! does, and asks PID 1 to go down by a signal.
 
+mod entries;
+mod inhibit;
+mod reset;
+mod update;
+
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -8,7 +13,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pintle_sys::signals::send;
-use pintle_update::{BadSeals, EntryFiles, EntryName, Installed};
+use pintle_update::{BadSeals, EntryFiles, EntryName, Hold, Installed};
 use rustix::fd::AsFd;
 use rustix::process::Pid;
 
@@ -18,6 +23,7 @@ use crate::new_root::state_word;
 use crate::power::How;
 use crate::status::Status;
 use crate::store::{self, Machine};
+use crate::update::daemon;
 
 const HELP: &str = "\
 pintlectl: see and steer this machine
@@ -30,6 +36,27 @@ Commands:
   install [--force] DIR
                     install the release in DIR beside the others; it boots on trial.
                     --force: even one that turned out bad before, or is past its time
+  update [--check | --download | --apply] [--to REFERENCE | --from PATH] [--force]
+                    fetch the release that the machine follows and install it; it boots on trial.
+                    --check: only say what there is; --download: only fetch it; --apply: reboot into it now.
+                    --to: from another tag or digest of a registry; --from: from an OCI layout, a directory
+                    or a tar file, without a network
+  rollback [ENTRY]  boot ENTRY next, or the newest good entry below the running one; what is newer is
+                    rejected, and not installed again by itself
+  repair [ENTRY]    fetch the damaged blocks of ENTRY, or of the running entry, and replace its files
+  scrub             read the running image again, and say which blocks are damaged
+  pin ENTRY, unpin ENTRY
+                    keep ENTRY however many newer ones there are, or do not any more
+  hold, unhold      let no update happen by itself, or let it again
+  inhibit WHO WHY COMMAND...
+                    run COMMAND; until it ends the machine does not reboot into an update by itself
+  factory-reset [--keep PATH]... [--image]
+                    throw local changes away at the next boot, all but what is at PATH in /etc or /var.
+                    --image: go back to the image that the machine was shipped with, too
+  factory-reset --cancel
+                    do not, after all
+  updater           look for releases, fetch them and reboot into them as [update] in the image's
+                    configuration says: the service pintle-update, or a unit of another init
   bless             mark the running entry good (pintle-init does so by itself)
   reboot            stop the services, unmount everything, boot again
   poweroff          the same, then switch off
@@ -76,6 +103,19 @@ fn command(arguments: &[String]) -> Result<String, Failure> {
         }
         ["install", "--force", directory] => install(Path::new(directory), BadSeals::Install),
         ["bless"] => bless(),
+        ["update", ref rest @ ..] => update::run(rest),
+        ["rollback"] => entries::roll_back(None),
+        ["rollback", entry] => entries::roll_back(Some(entry)),
+        ["repair"] => update::repair(None),
+        ["repair", entry] => update::repair(Some(entry)),
+        ["pin", entry] => entries::pin(entry),
+        ["unpin", entry] => entries::unpin(entry),
+        ["hold"] => entries::hold(Hold::On),
+        ["unhold"] => entries::hold(Hold::Off),
+        ["inhibit", who, why, ref command @ ..] => inhibit::run(who, why, command),
+        ["factory-reset", ref rest @ ..] => reset::run(rest),
+        ["scrub"] => update::scrub(),
+        ["updater"] => daemon::run().map_err(|cause| refused(&cause)),
         ["reboot"] => ask(How::Reboot),
         ["poweroff"] => ask(How::PowerOff),
         ["halt"] => ask(How::Halt),
@@ -89,8 +129,25 @@ fn command(arguments: &[String]) -> Result<String, Failure> {
 
 /// What is wrong with words that are no command line.
 fn complaint(words: &[&str]) -> String {
-    const COMMANDS: [&str; 7] =
-        ["status", "list", "install", "bless", "reboot", "poweroff", "halt"];
+    const COMMANDS: [&str; 17] = [
+        "status",
+        "list",
+        "install",
+        "bless",
+        "reboot",
+        "poweroff",
+        "halt",
+        "rollback",
+        "repair",
+        "pin",
+        "unpin",
+        "hold",
+        "unhold",
+        "inhibit",
+        "updater",
+        "factory-reset",
+        "scrub",
+    ];
     match *words {
         [] => "expected a command".to_owned(),
         ["install"] | ["install", "--force"] => {
@@ -99,6 +156,10 @@ fn complaint(words: &[&str]) -> String {
         ["install", "--force", _, word, ..] | ["install", _, word, ..] => {
             format!("install: did not expect \"{word}\"")
         }
+        [command @ ("pin" | "unpin")] => {
+            format!("{command}: expected an entry; pintlectl list names them")
+        }
+        ["inhibit", ..] => "inhibit: expected who, why and a command".to_owned(),
         [command, word, ..] if COMMANDS.contains(&command) => {
             format!("{command}: did not expect \"{word}\"")
         }
@@ -188,12 +249,20 @@ fn install(directory: &Path, bad: BadSeals) -> Result<String, Failure> {
     if bad == BadSeals::Refuse {
         check_age(seal.best_before, SystemTime::now())?;
     }
-    Ok(match machine.store.install(&release, &seal, bad)? {
+    Ok(told(&machine.store.install(&release, &seal, bad)?))
+}
+
+/// What became of a release, for people.
+fn told(installed: &Installed) -> String {
+    match installed {
         Installed::New(entry) => format!("installed {entry}; it is tried at the next boot\n"),
         Installed::Resealed(entry) => format!("{entry} has a newer seal now\n"),
         Installed::Retried(entry) => format!("{entry} is tried again at the next boot\n"),
         Installed::Already(entry) => format!("{entry} is installed already\n"),
-    })
+        Installed::Mended(entry) => {
+            format!("{entry} has new files; a running image uses them from the next boot on\n")
+        }
+    }
 }
 
 /// A clock that is wrong is no reason against who insists.
@@ -241,8 +310,12 @@ fn complain(text: &str, status: u8) -> ExitCode {
 
 impl<E: Into<store::Error>> From<E> for Failure {
     fn from(cause: E) -> Self {
-        Failure::Cause(format!("pintlectl: {}", cause.into()))
+        refused(&cause.into())
     }
+}
+
+fn refused(cause: &dyn std::fmt::Display) -> Failure {
+    Failure::Cause(format!("pintlectl: {cause}"))
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub(crate) enum Task {
     Settle,
     /// Notes a clean shutdown.
     Clean,
+    /// Notes that the running entry fails for nothing but that its registry cannot be reached.
+    Unreached,
 }
 
 /// What the store's child does now, and what it shall do afterwards, in order.
@@ -61,8 +63,15 @@ pub(crate) enum Done {
 
 impl Task {
     /// All of them.
-    const ALL: [Task; 6] =
-        [Task::Keep, Task::Bless, Task::Tidy, Task::Demote, Task::Settle, Task::Clean];
+    const ALL: [Task; 7] = [
+        Task::Keep,
+        Task::Bless,
+        Task::Tidy,
+        Task::Demote,
+        Task::Settle,
+        Task::Clean,
+        Task::Unreached,
+    ];
 
     /// The word on the child's command line.
     pub(crate) fn word(self) -> &'static str {
@@ -73,6 +82,7 @@ impl Task {
             Task::Demote => "demote",
             Task::Settle => "settle",
             Task::Clean => "clean",
+            Task::Unreached => "unreached",
         }
     }
 

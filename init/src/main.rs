@@ -37,6 +37,7 @@ mod stages;
 mod status;
 mod store;
 mod supervise;
+mod update;
 mod watchdog;
 
 use std::path::Path;

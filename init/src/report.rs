@@ -71,6 +71,14 @@ pub(crate) enum Event<'a> {
     Blessed { entry: &'a str },
     /// The seal of an entry that turned out bad is remembered: it is not installed again unless somebody insists.
     BadRemembered { entry: &'a str },
+    /// The tag that the machine follows names a new release.
+    UpdateFound { version: &'a str, sequence: u64 },
+    /// How its bytes come, and what the other ways would have cost.
+    UpdateWay { way: &'a str },
+    /// It is an entry now, on trial.
+    UpdateInstalled { entry: &'a str },
+    /// The machine reboots into it.
+    UpdateReboot { entry: &'a str },
     /// A block of the running image is not what was signed.
     Corruption { source: &'a str, reaction: &'a str },
     /// The machine is going down.
@@ -232,8 +240,12 @@ impl Event<'_> {
             Event::EntryChosen { .. } | Event::RootMounted { .. } | Event::Blessed { .. } => 5,
             Event::ShuttingDown { .. } | Event::Healthy { .. } => 5,
             Event::Started { .. } | Event::StateMounted { .. } | Event::DataFresh => 6,
-            Event::Waiting { .. } | Event::LastReport { .. } | Event::BadRemembered { .. } => 5,
-            Event::Running { .. } | Event::Watchdog { .. } => 6,
+            Event::Waiting { .. }
+            | Event::LastReport { .. }
+            | Event::BadRemembered { .. }
+            | Event::UpdateReboot { .. } => 5,
+            Event::UpdateFound { .. } | Event::UpdateInstalled { .. } => 5,
+            Event::UpdateWay { .. } | Event::Running { .. } | Event::Watchdog { .. } => 6,
             Event::Service { .. } | Event::Unmounting { .. } => 6,
             Event::Ended { status: Some(0), .. } => 6,
             Event::Ended { .. } => 4,
@@ -289,6 +301,14 @@ impl fmt::Display for Event<'_> {
             Event::Unhealthy { entry, reason } => write!(f, "{entry} is not healthy: {reason}"),
             Event::Blessed { entry } => write!(f, "{entry} is good"),
             Event::BadRemembered { entry } => write!(f, "{entry} is remembered as bad"),
+            Event::UpdateFound { version, sequence } => {
+                write!(f, "release {version} is new (sequence {sequence})")
+            }
+            Event::UpdateWay { way } => write!(f, "the update comes {way}"),
+            Event::UpdateInstalled { entry } => {
+                write!(f, "{entry} is installed, and is tried at the next boot")
+            }
+            Event::UpdateReboot { entry } => write!(f, "rebooting into {entry}"),
             Event::Corruption { source, reaction } => write!(f, "corrupt: {source}; {reaction}"),
             Event::ShuttingDown { how } => write!(f, "shutting down: {how}"),
             Event::Unmounting { services_left } => {

@@ -4,7 +4,7 @@
 //! carries each to the pure part that decides ([`supervise`](crate::supervise), [`health`](crate::health)) and does what was
 //! decided. It never waits for anything else: what may block is a child's, among the [`Jobs`].
 
-use pintle_config::{Boot, OnCorruption, System};
+use pintle_config::{Boot, Essential, OnCorruption, Reachable, Service, System};
 use pintle_mount::corruption::Corruption;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{WaitOptions, WaitStatus, wait};
@@ -20,8 +20,10 @@ use crate::report::{Event, Report};
 use crate::senses::Senses;
 use crate::shell::Shell;
 use crate::status::{self, Status};
+use crate::store;
 use crate::supervise::Services;
 use crate::supervise::machine::{Millis, Outcome};
+use crate::update;
 use crate::watchdog::{self, Guard};
 
 /// What `pintle build` compiled from the image's configuration.
@@ -128,8 +130,20 @@ impl Life {
     fn found() -> Result<Self, Box<dyn std::error::Error>> {
         let handover = Handover::read()?;
         let boot = Boot::from_bytes(&handover.boot)?;
-        let system = System::from_bytes(&std::fs::read(SYSTEM)?)?;
+        let mut system = System::from_bytes(&std::fs::read(SYSTEM)?)?;
+        require_registry(&mut system, &handover.entry);
         Ok(Self { handover, boot, system })
+    }
+}
+
+/// A new image that was fetched from a registry must reach one to be healthy: a machine that could not update any more
+/// must not be called good.
+fn require_registry(system: &mut System, entry: &str) {
+    let required = system.update.as_ref().is_some_and(|it| it.reachable == Reachable::Required);
+    let on_trial = entry.contains('+');
+    if required && on_trial && store::has_origin(entry) {
+        let is_updater = |service: &&mut Service| service.name.as_str() == update::SERVICE;
+        system.services.iter_mut().filter(is_updater).for_each(|it| it.essential = Essential::Yes);
     }
 }
 
@@ -286,6 +300,9 @@ impl Stage2 {
         };
         self.report.event(&Event::Unhealthy { entry: &self.handover.entry, reason: &reason });
         self.phase = Phase::Blaming;
+        if self.services.unsound() == update::SERVICE {
+            self.jobs.add(Task::Unreached);
+        }
         self.jobs.add(Task::Demote);
         self.jobs.add(Task::Keep);
     }
@@ -379,7 +396,7 @@ impl Stage2 {
             (Task::Demote, _) => self.begin_shutdown(How::Reboot, now),
             (Task::Bless, Done::Well) => self.jobs.add(Task::Tidy),
             (Task::Bless, _) => self.bless_again(now),
-            (Task::Tidy | Task::Keep | Task::Settle | Task::Clean, _) => {}
+            (Task::Tidy | Task::Keep | Task::Settle | Task::Clean | Task::Unreached, _) => {}
         }
     }
 
@@ -392,7 +409,7 @@ impl Stage2 {
                 let (entry, reason) = (&self.handover.entry, "it failed while it ran");
                 self.report.event(&Event::EntryDemoted { entry, reason });
             }
-            Task::Tidy | Task::Keep | Task::Settle | Task::Clean => {}
+            Task::Tidy | Task::Keep | Task::Settle | Task::Clean | Task::Unreached => {}
         }
     }
 

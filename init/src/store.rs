@@ -14,6 +14,7 @@ use pintle_verify::{
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{self as rfs, Mode, OFlags};
 
+use crate::clock;
 use crate::handover::{self, Handover};
 use crate::jobs::Task;
 use crate::last_report;
@@ -24,6 +25,9 @@ pub(crate) const STATE: &str = "/run/pintle/state";
 
 /// Where stage 1 leaves the keys that it trusts, for what is installed later.
 pub(crate) const KEYS: &str = "/run/pintle/keys.bin";
+
+/// When the running entry was blessed, in milliseconds since boot, if that was in this boot.
+const BLESSED: &str = "/run/pintle/blessed";
 
 /// Half of what a task may take, for one that can stop at any time.
 const TIDYING: Duration = Duration::from_secs(5);
@@ -64,6 +68,7 @@ pub(crate) fn work(arguments: &[String]) -> Result<(), Error> {
         Task::Demote => Ok(machine.store.demote(&machine.running()?).map(drop)?),
         Task::Settle => Ok(machine.store.mark_settled().map(drop)?),
         Task::Clean => Ok(machine.store.mark_clean().map(drop)?),
+        Task::Unreached => Ok(machine.store.note_unreached(&machine.running()?)?),
     }
 }
 
@@ -89,6 +94,11 @@ impl Machine {
         })
     }
 
+    /// The keys that the machine trusts, as their file has them.
+    pub(crate) fn key_file(&self) -> Result<Vec<u8>, Error> {
+        fs::read(KEYS).map_err(|cause| file(KEYS, cause))
+    }
+
     /// Believes a seal for this machine, or says why not.
     pub(crate) fn verify(&self, seal: &[u8]) -> Result<Verified<Seal>, Error> {
         let expect = Expect {
@@ -111,12 +121,61 @@ impl Machine {
         entry.is_same_entry(&self.booted)
     }
 
+    /// Whether the running entry has not been blessed.
+    pub(crate) fn is_on_trial(&self) -> Result<bool, Error> {
+        Ok(self.running()?.state() != EntryState::Good)
+    }
+
+    /// The entry that boots next, if it is newer than the running one.
+    pub(crate) fn staged(&self) -> Result<Option<EntryName>, Error> {
+        let order = select(&self.store.entries()?.entries, self.store.floor()?);
+        let running = self.running()?.sequence();
+        let may_boot = |entry: &EntryName| {
+            matches!(entry.state(), EntryState::Good | EntryState::Trial { .. })
+        };
+        Ok(order.into_iter().next().filter(|next| next.sequence() > running && may_boot(next)))
+    }
+
+    /// The registry is reached from here: entries that were left for not reaching it are to blame themselves.
+    pub(crate) fn condemn_unreached(&self) -> Result<Vec<EntryName>, Error> {
+        self.each_unreached(|machine, entry| {
+            machine.remember(entry)?;
+            Report::open().event(&Event::BadRemembered { entry: &entry.to_string() });
+            Ok(())
+        })
+    }
+
+    /// It is not reached from here either: they are tried again.
+    pub(crate) fn acquit_unreached(&self) -> Result<Vec<EntryName>, Error> {
+        self.each_unreached(|machine, entry| Ok(machine.store.retry(entry).map(drop)?))
+    }
+
+    fn each_unreached(
+        &self,
+        judge: impl Fn(&Self, &EntryName) -> Result<(), Error>,
+    ) -> Result<Vec<EntryName>, Error> {
+        let (entries, unreached) = (self.store.entries()?.entries, self.store.trust()?.unreached);
+        let mut judged = Vec::new();
+        for entry in entries.into_iter().filter(|entry| unreached.contains(&entry.sequence())) {
+            if matches!(entry.state(), EntryState::Bad { .. }) && !self.runs(&entry) {
+                judge(self, &entry)?;
+                self.store.forget_unreached(&entry)?;
+                judged.push(entry);
+            }
+        }
+        Ok(judged)
+    }
+
     /// Remembers the seals of the entries that turned out bad, now that another one is healthy. What no seal vouches
     /// for turned out to be somebody else's, or damaged, and says nothing about a release.
+    /// Whether one that did not reach its registry is to blame, the updater finds out.
     fn remember_bad(&self) -> Result<(), Error> {
-        let entries = self.store.entries()?.entries;
-        let bad = |entry: &&EntryName| matches!(entry.state(), EntryState::Bad { .. });
-        for entry in entries.iter().filter(bad).filter(|entry| !self.runs(entry)) {
+        let (entries, trust) = (self.store.entries()?.entries, self.store.trust()?);
+        let bad = |entry: &&EntryName| {
+            let unreached = trust.unreached.contains(&entry.sequence());
+            matches!(entry.state(), EntryState::Bad { .. }) && !unreached && !self.runs(entry)
+        };
+        for entry in entries.iter().filter(bad) {
             if let Some(bad) = self.seal_to_remember(entry)? {
                 self.store.remember_bad(bad)?;
                 let entry = entry.to_string();
@@ -124,6 +183,14 @@ impl Machine {
             }
         }
         Ok(())
+    }
+
+    /// Remembers an entry's seal, so that it is not installed again by itself.
+    pub(crate) fn remember(&self, entry: &EntryName) -> Result<(), Error> {
+        match self.seal_to_remember(entry)? {
+            Some(bad) => Ok(self.store.remember_bad(bad)?),
+            None => Ok(()),
+        }
     }
 
     /// The seal of an entry, if it vouches for it and is not remembered yet.
@@ -148,9 +215,26 @@ impl Machine {
     /// Marks the running entry good; its new name.
     pub(crate) fn bless(&self) -> Result<EntryName, Error> {
         let running = self.running()?;
-        let seal = self.store.open_entry(&running)?.seal;
-        Ok(self.store.bless(&running, &self.verify(&seal)?)?)
+        let files = self.store.open_entry(&running)?;
+        let good = self.store.bless(&running, &self.verify(&files.seal)?)?;
+        if good != running {
+            // Only the grace period depends on it, which then is as long as the machine has run.
+            fs::write(BLESSED, clock::milliseconds().to_string()).unwrap_or_default();
+        }
+        Ok(good)
     }
+}
+
+/// When the running entry was blessed, since boot, if that was in this boot.
+pub(crate) fn blessed_at() -> Option<Duration> {
+    let text = fs::read_to_string(BLESSED).ok()?;
+    text.parse().ok().map(Duration::from_millis)
+}
+
+/// Whether an entry came from a registry.
+pub(crate) fn has_origin(entry: &str) -> bool {
+    let origin = Path::new(STATE).join("images").join(entry).join("origin");
+    fs::metadata(origin).is_ok_and(|it| it.is_file() && it.len() > 0)
 }
 
 /// Opens the machine's store.

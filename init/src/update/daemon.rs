@@ -1,0 +1,349 @@
+//! `pintlectl updater`: the service that keeps the machine up to date by itself. The schedule decides what is due; here it is
+//! done, and what came of it is told to the schedule.
+
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use pintle_update::schedule::{
+    Action, Circumstances, Decision, Event as Happened, Found, Inhibitor, Job, Now, Policy,
+    Running, Status, Updater as Schedule, Wall, Why, decide,
+};
+use pintle_update::worker::{Outlook, Said, printable};
+use pintle_update::{BadSeals, EntryName, EntryState, Hold, Installed};
+use rustix::process::Pid;
+
+use super::source::Origin;
+use super::{
+    Candidate, Error, News, Standing, Updater, first_seen, hooks, inhibitors, notify, policy, scrub,
+};
+use crate::clock;
+use crate::power::How;
+use crate::report::{Event, Report};
+use crate::store;
+
+/// What the updater knows, for `pintlectl status` and for programs.
+pub(crate) const STATUS: &str = "/run/pintle/update.json";
+
+/// The longest sleep: holds, inhibitors and the clock can change at any time.
+const NAP: Duration = Duration::from_secs(30);
+
+/// After so many checks in a row that did not reach the registry from here either, an entry that was left for that is
+/// given another chance.
+const FAILURES_THAT_ACQUIT: u32 = 3;
+
+/// The updater at work.
+struct Daemon {
+    updater: Updater,
+    policy: Policy,
+    schedule: Schedule,
+    origin: Origin,
+    candidate: Option<Candidate>,
+    scrub: scrub::Scrubber,
+    report: Report,
+    readiness: Readiness,
+    told: Option<String>,
+}
+
+/// Whether the service has said that it is ready: that it can reach its registry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readiness {
+    Said,
+    Unsaid,
+}
+
+/// Works until the machine goes down.
+pub(crate) fn run() -> Result<String, Error> {
+    let updater = Updater::here()?;
+    let Some(settings) = updater.settings.clone() else {
+        return Err(Error::FollowsNothing);
+    };
+    let policy = policy::of(&settings, super::machine_id::of_this_machine());
+    let mut schedule = Schedule::at_boot(&policy);
+    if updater.machine.is_on_trial()? {
+        // Its health may depend on it.
+        schedule.poll = schedule.poll.at_once(now());
+    }
+    let mut daemon = Daemon {
+        origin: Origin::Registry(settings.from.to_string()),
+        scrub: scrub::Scrubber::new(&settings),
+        candidate: None,
+        report: Report::open(),
+        readiness: Readiness::Unsaid,
+        told: None,
+        updater,
+        policy,
+        schedule,
+    };
+    daemon.find_staged()?;
+    loop {
+        let nap = daemon.turn();
+        sleep(nap);
+    }
+}
+
+impl Daemon {
+    /// Does what is due, and returns how long nothing is.
+    fn turn(&mut self) -> Duration {
+        let around = self.around();
+        let decision = decide(&self.schedule, &around, &self.policy, now());
+        self.tell(&decision);
+        match decision.action {
+            Action::Check => self.check(),
+            Action::Download { at_most } => self.download(at_most),
+            Action::Install => self.install(),
+            Action::Reboot => self.reboot(),
+            Action::Idle | Action::Wait(_) => return self.idle(decision.again),
+        }
+        Duration::ZERO
+    }
+
+    fn idle(&mut self, again: Option<Duration>) -> Duration {
+        if let Some(damaged) = self.scrub.turn(&self.updater.machine) {
+            self.report.alert("scrub", &damaged);
+        }
+        let wait = again.map_or(NAP, |again| again.saturating_sub(now().since_boot));
+        wait.min(self.scrub.nap()).clamp(Duration::from_millis(10), NAP)
+    }
+
+    fn around(&self) -> Circumstances {
+        let inhibitor =
+            |(who, why): (String, String)| Inhibitor { who: Why::new(&who), why: Why::new(&why) };
+        let trust = self.updater.machine.store.trust().unwrap_or_default();
+        Circumstances {
+            running: self.running(),
+            hold: (trust.hold == Hold::On).then(|| Why::new("pintlectl hold")),
+            inhibitors: inhibitors::list().into_iter().map(inhibitor).collect(),
+        }
+    }
+
+    /// A store that cannot be read is none to install to: the running image counts as on trial.
+    fn running(&self) -> Running {
+        match self.updater.machine.is_on_trial() {
+            Ok(false) => match store::blessed_at() {
+                Some(at) => Running::Blessed(at),
+                None => Running::Good,
+            },
+            Ok(true) | Err(_) => Running::Trial,
+        }
+    }
+
+    fn check(&mut self) {
+        self.happened(Happened::Started(Job::Check));
+        let event = match self.updater.check(&self.origin) {
+            Ok(News::Unchanged) => self.unchanged(),
+            Ok(News::Release(candidate)) => self.found(*candidate),
+            Err(error) => self.failed_check(&error),
+        };
+        if !matches!(event, Happened::Unreachable { .. }) {
+            self.reached();
+        }
+        self.happened(event);
+        self.judge_unreached();
+    }
+
+    /// The registry has nothing else than at the last check.
+    fn unchanged(&mut self) -> Happened {
+        match self.candidate.take() {
+            Some(candidate) => self.found(candidate),
+            None => Happened::NothingNewer,
+        }
+    }
+
+    fn found(&mut self, candidate: Candidate) -> Happened {
+        match self.updater.standing(&candidate) {
+            Ok(Standing::Newer) => {}
+            Ok(Standing::Installed(entry)) => return self.installed_already(&entry, &candidate),
+            Ok(Standing::Older) => return self.older(&candidate),
+            Err(error) => return self.refuse(&error),
+        }
+        if let Err(error) = self.updater.admit(&candidate) {
+            return self.refuse(&error);
+        }
+        let (version, sequence) = (candidate.seal.version.to_string(), candidate.seal.sequence);
+        self.report.event(&Event::UpdateFound { version: &version, sequence });
+        let known_for = first_seen::known_for(sequence);
+        let found = Found { sequence, version, rollout: candidate.seal.rollout, known_for };
+        self.candidate = Some(candidate);
+        Happened::Newer(found)
+    }
+
+    /// Its seal may be a newer one, with another rollout or floor.
+    fn installed_already(&mut self, entry: &EntryName, candidate: &Candidate) -> Happened {
+        match self.updater.install((&self.origin, candidate), BadSeals::Refuse, &mut |_| {}) {
+            Ok(Installed::Resealed(entry)) => {
+                self.report.event(&Event::UpdateInstalled { entry: &entry.to_string() });
+            }
+            Ok(_) => {}
+            // What was rejected or is bad stays so, and is no news.
+            Err(_) if !matches!(entry.state(), EntryState::Good | EntryState::Trial { .. }) => {}
+            Err(error) => return self.refuse(&error),
+        }
+        Happened::NothingNewer
+    }
+
+    fn older(&mut self, candidate: &Candidate) -> Happened {
+        let sequence = candidate.seal.sequence;
+        self.alert(&format!(
+            "the tag {} names release {sequence}, which is older than what is installed",
+            self.origin
+        ));
+        Happened::NothingNewer
+    }
+
+    /// The registry answers, with something that is not to be installed.
+    fn refuse(&mut self, error: &Error) -> Happened {
+        self.alert(&error.to_string());
+        Happened::NothingNewer
+    }
+
+    fn failed_check(&mut self, error: &Error) -> Happened {
+        self.alert(&error.to_string());
+        match error.outlook() {
+            Outlook::MayPass => Happened::Unreachable {
+                why: Why::new(&error.to_string()),
+                retry_after: error.retry_after(),
+            },
+            Outlook::WillNot => Happened::NothingNewer,
+        }
+    }
+
+    fn download(&mut self, at_most: Option<u64>) {
+        let Some(candidate) = self.candidate.take() else { return self.happened(Happened::Lost) };
+        self.happened(Happened::Started(Job::Download));
+        let before = self.updater.traffic.received;
+        let report = &mut self.report;
+        let mut heard = |said: &Said| report_way(report, said);
+        self.updater.budget = at_most;
+        let done = self.updater.download((&self.origin, &candidate), BadSeals::Refuse, &mut heard);
+        self.updater.budget = None;
+        self.candidate = Some(candidate);
+        let received = self.updater.traffic.received.saturating_sub(before);
+        self.happened(Happened::Received(received));
+        match done {
+            Ok(()) => self.happened(Happened::Fetched),
+            Err(Error::Spent) => self.happened(Happened::Spent),
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    fn install(&mut self) {
+        let Some(candidate) = self.candidate.take() else { return self.happened(Happened::Lost) };
+        self.happened(Happened::Started(Job::Install));
+        let settings = self.updater.settings.clone();
+        if let Some(Err(veto)) = settings.as_ref().and_then(hooks::before) {
+            self.candidate = Some(candidate);
+            return self.put_off(&veto, None);
+        }
+        match self.updater.install((&self.origin, &candidate), BadSeals::Refuse, &mut |_| {}) {
+            Ok(installed) => self.installed(&installed),
+            Err(error) => {
+                self.candidate = Some(candidate);
+                return self.failed(&error);
+            }
+        }
+        if let Some(Err(cause)) = settings.as_ref().and_then(hooks::after) {
+            self.alert(&cause);
+        }
+    }
+
+    fn installed(&mut self, installed: &Installed) {
+        let (Installed::New(entry)
+        | Installed::Resealed(entry)
+        | Installed::Already(entry)
+        | Installed::Retried(entry)
+        | Installed::Mended(entry)) = installed;
+        let entry = entry.to_string();
+        self.report.event(&Event::UpdateInstalled { entry: &entry });
+        self.happened(Happened::Installed(entry));
+    }
+
+    fn failed(&mut self, error: &Error) {
+        self.put_off(&error.to_string(), error.retry_after());
+    }
+
+    fn put_off(&mut self, why: &str, retry_after: Option<Duration>) {
+        self.alert(why);
+        self.happened(Happened::Failed { why: Why::new(why), retry_after });
+    }
+
+    fn reboot(&mut self) {
+        let entry = self.schedule.staged.clone().unwrap_or_default();
+        self.report.event(&Event::UpdateReboot { entry: &entry });
+        if let Err(error) = pintle_sys::signals::send(Pid::INIT, How::Reboot.signal()) {
+            self.alert(&format!("cannot signal PID 1: {}", error.errno));
+        }
+        // PID 1 stops this service; what it waits for is not to be asked for again meanwhile.
+        sleep(NAP);
+    }
+
+    /// An entry above the running one that is on trial was installed before this service started.
+    fn find_staged(&mut self) -> Result<(), Error> {
+        let staged = self.updater.machine.staged()?;
+        self.schedule.staged = staged.map(|entry| entry.to_string());
+        Ok(())
+    }
+
+    fn reached(&mut self) {
+        if self.readiness == Readiness::Unsaid {
+            self.readiness = Readiness::Said;
+            if let Err(cause) = notify::ready() {
+                self.alert(&format!("cannot tell PID 1 that the registry was reached: {cause}"));
+            }
+        }
+    }
+
+    /// Entries that were left because they did not reach their registry: if it is reached from here they were to
+    /// blame, and if not, they are tried again.
+    fn judge_unreached(&mut self) {
+        let failures = self.schedule.poll.failures();
+        let judged = match failures {
+            0 => self.updater.machine.condemn_unreached(),
+            1..FAILURES_THAT_ACQUIT => Ok(Vec::new()),
+            _ => self.updater.machine.acquit_unreached(),
+        };
+        match judged {
+            Ok(entries) if failures > 0 && !entries.is_empty() => {
+                self.find_staged().unwrap_or_default();
+            }
+            Ok(_) => {}
+            Err(error) => self.alert(&error.to_string()),
+        }
+    }
+
+    fn happened(&mut self, event: Happened) {
+        let schedule = self.schedule.clone();
+        self.schedule = schedule.after(event, now(), &self.policy);
+    }
+
+    /// The same alert is told once in a row.
+    fn alert(&mut self, cause: &str) {
+        if self.told.as_deref() != Some(cause) {
+            self.report.alert("update", cause);
+            self.told = Some(cause.to_owned());
+        }
+    }
+
+    fn tell(&self, decision: &Decision) {
+        let status = Status::new(&self.schedule, decision, now());
+        let Ok(text) = serde_json::to_vec(&status) else { return };
+        // `/run` is memory; when it is full, the status is an old one.
+        let new = format!("{STATUS}.new");
+        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, STATUS));
+        written.unwrap_or_default();
+        notify::status(&decision.action.to_string());
+    }
+}
+
+fn report_way(report: &mut Report, said: &Said) {
+    if let Said::Way(way) = said {
+        report.event(&Event::UpdateWay { way: &printable(way) });
+    }
+}
+
+fn now() -> Now {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Now {
+        since_boot: Duration::from_millis(clock::milliseconds()),
+        wall: Wall(i64::try_from(wall).unwrap_or(i64::MAX)),
+    }
+}

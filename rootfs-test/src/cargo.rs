@@ -16,6 +16,8 @@ use crate::host::run;
 pub enum Binary {
     /// The machine's init.
     Init,
+    /// The machine's worker, which fetches releases.
+    Fetch,
     /// The rig's agent in the guest.
     Agent,
     /// The host tool.
@@ -51,7 +53,7 @@ impl Binary {
 
     fn profile(self) -> &'static str {
         match self {
-            Binary::Init | Binary::Agent => "init",
+            Binary::Init | Binary::Fetch | Binary::Agent => "init",
             Binary::Pintle if cfg!(debug_assertions) => "dev",
             Binary::Pintle => "release",
         }
@@ -60,6 +62,7 @@ impl Binary {
     fn selection(self) -> &'static [&'static str] {
         match self {
             Binary::Init => &["--package", "pintle-init", "--bin", "pintle-init"],
+            Binary::Fetch => &["--package", "pintle-fetch", "--bin", "pintle-fetch"],
             Binary::Agent => {
                 &["--package", "pintle-rootfs-test", "--bin", "agent", "--no-default-features"]
             }

@@ -89,6 +89,16 @@ impl ContainerImage {
         self.file(&format!("usr/lib/pintle/{name}.toml"), 0o644, toml)
     }
 
+    /// With what makes it follow a tag: the table `[update]`, the worker, and these authorities' certificates as PEM.
+    ///
+    /// # Errors
+    /// When the worker does not build.
+    pub fn following(self, update: &str, authorities: &[u8]) -> Result<ContainerImage> {
+        let worker = fs::read(Binary::Fetch.build()?)?;
+        let image = self.file("usr/lib/pintle/pintle-fetch", 0o755, worker);
+        Ok(image.file("etc/registry-ca.pem", 0o644, authorities).service("update", update))
+    }
+
     /// Makes it, and says where as `pintle build` and skopeo want it: `oci:FOLDER:TAG`.
     ///
     /// # Errors

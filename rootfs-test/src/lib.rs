@@ -28,6 +28,8 @@ mod machine;
 #[cfg(feature = "harness")]
 mod qmp;
 #[cfg(feature = "harness")]
+mod registry;
+#[cfg(feature = "harness")]
 mod release;
 #[cfg(feature = "harness")]
 mod report;
@@ -44,6 +46,7 @@ pub use {
     container::{Base, ContainerImage},
     kernel::{Kernel, Series},
     machine::{End, Machine},
+    registry::{Network, Registry},
     release::{Initrd, Keys, Release},
     report::Report,
     state::{Ext4, State},

@@ -93,6 +93,30 @@ impl Release {
         &self.summary
     }
 
+    /// Publishes it: `reference` as `pintle push` takes it. `authorities` have signed the registry's certificate.
+    ///
+    /// # Errors
+    /// When `pintle push` fails.
+    pub fn push(&self, reference: &str, authorities: &Path) -> Result<()> {
+        let mut command = pintle()?;
+        command.args(["push", "--quiet", "--fast", "--ca"]).arg(authorities);
+        run(command.arg(&self.folder).arg(reference)).map(drop)
+    }
+
+    /// Another release: a copy that `change` has changed in its folder.
+    ///
+    /// # Errors
+    /// When it cannot be copied or changed.
+    pub fn changed(&self, change: impl FnOnce(&Path) -> Result<()>) -> Result<Release> {
+        let recipe = Recipe::new("changed").with_file(&self.folder.join("seal"))?;
+        let folder = recipe.folder(|folder| {
+            let release = folder.join("release");
+            self.copy_to(&release)?;
+            change(&release)
+        })?;
+        Ok(Release { folder: folder.join("release"), summary: self.summary.clone() })
+    }
+
     /// Puts a copy of it into a new folder.
     pub fn copy_to(&self, to: &Path) -> Result<()> {
         run(program("cp").args(["--recursive", "--reflink=auto"]).arg(&self.folder).arg(to))

@@ -51,6 +51,13 @@ enum Clock {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Network {
+    None,
+    /// The machine is 10.0.2.15, and 10.0.2.2 is the host's 127.0.0.1.
+    User,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum OnReset {
     Reboot,
     End,
@@ -73,6 +80,7 @@ pub struct Vm {
     disks: Vec<Disk>,
     late_disk: Option<Disk>,
     watchdogs: usize,
+    network: Network,
     clock: Clock,
     on_reset: OnReset,
     pub(crate) console: Console,
@@ -121,6 +129,7 @@ impl Vm {
             disks: Vec::new(),
             late_disk: None,
             watchdogs: 0,
+            network: Network::None,
             clock: Clock::Host,
             on_reset: OnReset::Reboot,
             console: Console::Log,
@@ -166,6 +175,13 @@ impl Vm {
     #[must_use]
     pub fn watchdog(mut self) -> Vm {
         self.watchdogs += 1;
+        self
+    }
+
+    /// With a network card; the host's 127.0.0.1 is 10.0.2.2 to it.
+    #[must_use]
+    pub fn network(mut self) -> Vm {
+        self.network = Network::User;
         self
     }
 
@@ -219,6 +235,7 @@ impl Vm {
         words.extend(self.port_words(folder));
         words.extend(self.disks.iter().enumerate().flat_map(|(n, disk)| self.disk_words(n, disk)));
         words.extend(self.late_disk.iter().flat_map(late_disk_words));
+        words.extend(self.network_words());
         words.extend((0..self.watchdogs).flat_map(|_| ["-device".into(), "i6300esb".into()]));
         words
     }
@@ -301,6 +318,16 @@ impl Vm {
         let id = format!("disk{number}");
         let device = format!("{},drive={id}", self.virtio("virtio-blk"));
         ["-drive".into(), disk.drive(&id).into(), "-device".into(), device.into()].into()
+    }
+
+    fn network_words(&self) -> Vec<OsString> {
+        let card = format!("{},netdev=net0", self.virtio("virtio-net"));
+        match self.network {
+            Network::None => Vec::new(),
+            Network::User => {
+                ["-netdev".into(), "user,id=net0".into(), "-device".into(), card.into()].into()
+            }
+        }
     }
 
     fn virtio(&self, device: &str) -> String {

@@ -122,7 +122,10 @@ fn settings(job: &Registry, reference: &Reference) -> Result<Settings, Error> {
     let host = reference.host().to_owned();
     let plain = match job.transport {
         worker::Transport::Tls => Vec::new(),
-        Transport::Plain => [std::slice::from_ref(&host), job.mirrors.as_slice()].concat(),
+        Transport::Plain => {
+            let host_of = |mirror: &String| mirror.split('/').next().map(ToOwned::to_owned);
+            job.mirrors.iter().filter_map(host_of).chain([host.clone()]).collect()
+        }
     };
     let credentials = match &job.credentials {
         Some(file) => Credentials::from_docker_config(file).map_err(Error::Settings)?,

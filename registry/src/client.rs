@@ -115,20 +115,25 @@ impl Client {
     }
 
     fn endpoints(&self, job: &Job<'_>) -> Vec<Endpoint> {
-        let host = job.reference.host();
-        let hosts = self.settings.hosts(host).filter(|each| job.mirrors || *each == host);
-        let access = if job.mirrors { "pull" } else { "pull,push" };
-        hosts.map(|host| self.endpoint(host, job.reference.repository(), access)).collect()
+        let (host, repository) = (job.reference.host(), job.reference.repository());
+        if !job.mirrors {
+            return vec![self.endpoint(host, repository.to_owned(), "pull,push")];
+        }
+        let mirrors = self.settings.mirrors_of(host).map(|(mirror, prefix)| match prefix {
+            Some(prefix) => self.endpoint(mirror, format!("{prefix}/{repository}"), "pull"),
+            None => self.endpoint(mirror, repository.to_owned(), "pull"),
+        });
+        mirrors.chain([self.endpoint(host, repository.to_owned(), "pull")]).collect()
     }
 
-    fn endpoint(&self, host: &str, repository: &str, access: &str) -> Endpoint {
+    fn endpoint(&self, host: &str, repository: String, access: &str) -> Endpoint {
         let plain = self.settings.plain.contains(host);
         let scheme = if plain { Scheme::Http } else { Scheme::Https };
         Endpoint {
             host: host.to_owned(),
-            repository: repository.to_owned(),
             base: Target::new(scheme, host, "/".to_owned()),
             scope: format!("repository:{repository}:{access}"),
+            repository,
         }
     }
 
@@ -173,5 +178,10 @@ impl Endpoint {
 
     pub(crate) fn origin(&self) -> String {
         self.base.origin()
+    }
+
+    /// The repository as a URL, which tells it from all others.
+    pub(crate) fn place(&self) -> String {
+        format!("{}/{}", self.origin(), self.repository)
     }
 }

@@ -29,7 +29,7 @@ pub enum Answer {
 /// Which manifest was seen last, and where; a mirror's is not the registry's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Known {
-    origin: String,
+    place: String,
     tag: String,
     etag: String,
     digest: Digest,
@@ -112,7 +112,7 @@ impl Client {
         known: Option<&Known>,
     ) -> Result<Answer, Cause> {
         let name = name(reference);
-        let known = known.filter(|known| known.origin == endpoint.origin() && known.tag == name);
+        let known = known.filter(|known| known.place == endpoint.place() && known.tag == name);
         let limit = u64::from(self.settings.limits.manifest);
         let mut ask = self.ask(Method::GET, endpoint.target(&format!("manifests/{name}")), limit);
         ask.headers.push((ACCEPT, MEDIA_TYPES.join(", ")));
@@ -140,7 +140,7 @@ fn read(
     is_as_claimed(response, digest)?;
     let media_type = media_type(response, &bytes)?;
     let known = response.header(ETAG).filter(|etag| etag.len() <= MAX_ETAG).map(|etag| Known {
-        origin: endpoint.origin(),
+        place: endpoint.place(),
         tag: name(reference),
         etag: etag.to_owned(),
         digest,

@@ -2,14 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::reference::is_authority;
+use crate::reference::{is_authority, is_repository};
 use crate::{Credentials, Error, Limits, Names};
 
 /// Everything that a client needs to know, so that it can run where no file can be opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Settings {
-    /// For a registry's host, the hosts that are asked before it, in this order.
+    /// For a registry's host, what is asked before it, in this order: hosts, each with the path below which it has
+    /// the repositories, if it has them below one: `mirror.example.com/os`.
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// What registries know us by.
     pub credentials: Credentials,
@@ -51,12 +52,14 @@ impl Settings {
     /// # Errors
     /// [`Error::Settings`] names the first part that is not.
     pub fn check(&self) -> Result<(), Error> {
-        let mirrors = self.mirrors.iter().flat_map(|(host, mirrors)| mirrors.iter().chain([host]));
         let few = self.mirrors.values().all(|mirrors| mirrors.len() <= MAX_MIRRORS);
         check(few && self.mirrors.len() <= MAX_HOSTS, "mirrors", "too many")?;
         check(self.plain.len() <= MAX_HOSTS, "hosts without TLS", "too many")?;
-        for host in mirrors.chain(&self.plain) {
+        for host in self.mirrors.keys().chain(&self.plain) {
             check(is_authority(host), "host", host)?;
+        }
+        for mirror in self.mirrors.values().flatten() {
+            check(is_mirror(mirror), "mirror", mirror)?;
         }
         check(self.roots.len() <= MAX_ROOTS, "trusted certificates", "too many")?;
         check(self.names.is_bounded(), "name servers and hosts", "too many")?;
@@ -70,10 +73,10 @@ impl Settings {
         Ok(())
     }
 
-    /// Where something of `host` is looked for, in order.
-    pub(crate) fn hosts<'s>(&'s self, host: &'s str) -> impl Iterator<Item = &'s str> {
-        let mirrors = self.mirrors.get(host).into_iter().flatten().map(String::as_str);
-        mirrors.chain([host])
+    /// Where something of `host` is looked for before it is at `host` itself, in order: hosts, and the paths
+    /// before the repository there, if there is one.
+    pub(crate) fn mirrors_of(&self, host: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.mirrors.get(host).into_iter().flatten().map(|mirror| split_mirror(mirror))
     }
 
     pub(crate) fn proxy(&self) -> Result<Option<ureq::Proxy>, Error> {
@@ -102,6 +105,15 @@ impl Proxy {
             matches!(built.protocol(), ureq::ProxyProtocol::Http | ureq::ProxyProtocol::Https);
         if http { Ok(built) } else { Err(bad("expected http://HOST:PORT or https://HOST:PORT")) }
     }
+}
+
+fn is_mirror(text: &str) -> bool {
+    let (host, prefix) = split_mirror(text);
+    is_authority(host) && prefix.is_none_or(is_repository)
+}
+
+fn split_mirror(text: &str) -> (&str, Option<&str>) {
+    text.split_once('/').map_or((text, None), |(host, prefix)| (host, Some(prefix)))
 }
 
 /// A network in CIDR form would silently match nothing.
@@ -139,15 +151,17 @@ mod tests {
     }
 
     #[test]
-    fn mirrors_come_before_the_host() {
-        let mirrors = vec!["b.example".to_owned(), "a.example".to_owned()];
-        let settings = Settings {
-            mirrors: [("example.com".to_owned(), mirrors)].into(),
-            ..Settings::default()
-        };
-        let hosts: Vec<_> = settings.hosts("example.com").collect();
-        assert_eq!(hosts, ["b.example", "a.example", "example.com"]);
-        assert_eq!(settings.hosts("example.org").count(), 1);
+    fn mirrors_have_an_order_and_some_a_path() {
+        let settings = mirrored(&["b.example/os/all", "a.example"]);
+        settings.check().unwrap();
+        let mirrors: Vec<_> = settings.mirrors_of("example.com").collect();
+        assert_eq!(mirrors, [("b.example", Some("os/all")), ("a.example", None)]);
+        assert_eq!(settings.mirrors_of("example.org").count(), 0);
+    }
+
+    fn mirrored(mirrors: &[&str]) -> Settings {
+        let mirrors = mirrors.iter().map(|mirror| (*mirror).to_owned()).collect();
+        Settings { mirrors: [("example.com".to_owned(), mirrors)].into(), ..Settings::default() }
     }
 
     #[test]
@@ -159,6 +173,10 @@ mod tests {
             Settings { roots: vec![b'a'; 2 << 20], ..Settings::default() },
             Settings { limits: Limits { tries: 0, ..Limits::default() }, ..Settings::default() },
             proxy("http://localhost", &["10.0.0.0/8"]),
+            mirrored(&["a.example/"]),
+            mirrored(&["a.example/../os"]),
+            mirrored(&["https://a.example"]),
+            mirrored(&["a.example"; 9]),
         ] {
             assert!(bad.check().is_err());
         }

@@ -46,7 +46,7 @@ pub enum Source {
 pub struct Registry {
     /// `HOST[:PORT]/REPOSITORY:TAG`, or with a digest.
     pub reference: String,
-    /// `HOST[:PORT]`, tried in order before the host itself.
+    /// `HOST[:PORT][/PATH]`, tried in order before the host itself; the repository is below the path there.
     pub mirrors: Vec<String>,
     /// The content of a docker `config.json`.
     pub credentials: Option<Vec<u8>>,

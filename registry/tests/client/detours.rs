@@ -12,9 +12,13 @@ use crate::server::{Peer, Server, answer};
 use crate::settings::{client, plain, quick, reference};
 
 fn mirrored(mirrors: &[&str], host: &str) -> Settings {
-    let hosts: Vec<_> = mirrors.iter().copied().chain([host]).collect();
+    let hosts = mirrors.iter().copied().chain([host]);
+    let hosts = hosts.map(|host| host.split('/').next().unwrap_or_default());
     let mirrors = mirrors.iter().map(|mirror| (*mirror).to_owned()).collect();
-    Settings { mirrors: [(host.to_owned(), mirrors)].into(), ..plain(&hosts) }
+    Settings {
+        mirrors: [(host.to_owned(), mirrors)].into(),
+        ..plain(&hosts.collect::<Vec<_>>())
+    }
 }
 
 #[test]
@@ -61,6 +65,27 @@ fn what_a_mirror_said_is_not_shown_to_the_registry() {
         client(settings).manifest(&reference, known.as_ref()),
         Ok(Answer::Manifest { .. })
     ));
+}
+
+#[test]
+fn a_mirror_may_have_the_repository_below_a_path() {
+    let registry = Registry::start(&Door::Open);
+    let below = format!("{}/copies/all", registry.host());
+    let settings = mirrored(&[&below], &registry.host());
+    let reference = reference(&registry.host(), "os:stable");
+    let original = push_image(&mut client(settings.clone()), &reference, "original");
+    let at_mirror = self::reference(&registry.host(), "copies/all/os:stable");
+    let copy = push_image(&mut client(plain(&[&registry.host()])), &at_mirror, "copy");
+    let Answer::Manifest { bytes, known, .. } =
+        client(settings.clone()).manifest(&reference, None).unwrap()
+    else {
+        panic!()
+    };
+    assert!(bytes == copy && copy != original);
+    // Under the same host and tag it is another repository's.
+    let direct = client(plain(&[&registry.host()])).manifest(&reference, known.as_ref()).unwrap();
+    assert!(matches!(direct, Answer::Manifest { bytes, .. } if bytes == original));
+    assert_eq!(client(settings).manifest(&reference, known.as_ref()), Ok(Answer::Unchanged));
 }
 
 /// Tunnels to wherever it is asked for, or to `to`.

@@ -15,10 +15,7 @@ fn mirrored(mirrors: &[&str], host: &str) -> Settings {
     let hosts = mirrors.iter().copied().chain([host]);
     let hosts = hosts.map(|host| host.split('/').next().unwrap_or_default());
     let mirrors = mirrors.iter().map(|mirror| (*mirror).to_owned()).collect();
-    Settings {
-        mirrors: [(host.to_owned(), mirrors)].into(),
-        ..plain(&hosts.collect::<Vec<_>>())
-    }
+    Settings { mirrors: [(host.to_owned(), mirrors)].into(), ..plain(&hosts.collect::<Vec<_>>()) }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Earlier releases, which deltas are made from.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -36,19 +37,14 @@ pub(super) struct Release {
 }
 
 impl FromStr for Older {
-    type Err = Error;
+    type Err = Infallible;
 
-    /// What is no directory is a tag.
-    fn from_str(text: &str) -> Result<Self> {
+    /// What is no directory and can be a reference is one.
+    fn from_str(text: &str) -> std::result::Result<Self, Infallible> {
         let path = PathBuf::from(text);
-        if path.is_dir() {
-            return Ok(Self::Directory(path));
-        }
-        text.parse().map(Self::Registry).map_err(|cause: pintle_registry::Error| {
-            Error::input(
-                format!("make a delta from {text}"),
-                format!("it is no directory, and {cause}"),
-            )
+        Ok(match text.parse() {
+            Ok(reference) if !path.is_dir() => Self::Registry(reference),
+            Ok(_) | Err(_) => Self::Directory(path),
         })
     }
 }
@@ -78,6 +74,10 @@ impl Older {
         progress: &dyn Progress,
     ) -> Result<Release> {
         match self {
+            Self::Directory(path) if !path.is_dir() => Err(Error::input(
+                format!("make a delta from {self}"),
+                "it is no directory, and no HOST/REPOSITORY:TAG, with a host that has a dot or a port",
+            )),
             Self::Directory(path) => {
                 let seal = read_seal(path)?;
                 let leaves = verify::read_leaves(&path.join(TREE), &seal)?;

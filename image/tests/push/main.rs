@@ -1,4 +1,4 @@
-//! `pintle push` against Debian's docker-registry, with what others use beside it: skopeo and podman. Needs root, for
+//! `pintle push` against registries that others wrote, with what others use beside it: skopeo and podman. Needs root, for
 //! podman.
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod registry;
 #[allow(dead_code, reason = "the tests of other commands use the rest")]
 mod workshop;
 
+mod conforming;
 mod containers;
 mod copies;
 mod deltas;

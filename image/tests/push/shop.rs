@@ -1,17 +1,43 @@
 //! A builder with releases, a container image, and a registry.
 
+use crate::conforming::Conforming;
 use crate::registry::{Door, Registry};
 use crate::workshop::Workshop;
 use serde_json::Value;
 
 pub(crate) struct Shop {
     pub(crate) workshop: Workshop,
-    registry: Registry,
+    registry: Server,
+}
+
+/// Registries that others wrote.
+enum Server {
+    Debian(Registry),
+    Conforming(Conforming),
+}
+
+impl Server {
+    fn host(&self) -> String {
+        match self {
+            Self::Debian(registry) => registry.host(),
+            Self::Conforming(registry) => registry.host().to_owned(),
+        }
+    }
 }
 
 impl Shop {
-    /// With release `r1`, of sequence 1, and the container image that it was built from, `oci:oci:latest`.
+    /// With release `r1`, of sequence 1, the container image that it was built from, `oci:oci:latest`, and
+    /// docker-registry.
     pub(crate) fn open() -> Self {
+        Self::with(Server::Debian(Registry::start(&Door::Open)))
+    }
+
+    /// The same with each registry.
+    pub(crate) fn at_each_registry() -> [Self; 2] {
+        [Self::open(), Self::with(Server::Conforming(Conforming::start()))]
+    }
+
+    fn with(registry: Server) -> Self {
         let workshop = Workshop::of_a_machine();
         let container =
             "mkdir -p rootfs/bin rootfs/proc rootfs/dev rootfs/sys && cp /bin/busybox rootfs/bin/
@@ -20,7 +46,7 @@ impl Shop {
             tar --create --file layer.tar --directory rootfs . && umoci raw add-layer --image oci:latest layer.tar
             umoci config --image oci:latest --architecture amd64 --created 2024-01-01T00:00:00Z";
         workshop.shell(container).noted();
-        let shop = Self { workshop, registry: Registry::start(&Door::Open) };
+        let shop = Self { workshop, registry };
         shop.build("r1", 1);
         shop
     }

@@ -14,7 +14,8 @@ use rustix::process::Pid;
 
 use super::source::Origin;
 use super::{
-    Candidate, Error, News, Standing, Updater, first_seen, hooks, inhibitors, notify, policy, scrub,
+    Candidate, Error, News, Standing, Updater, first_seen, hooks, inhibitors, notify, policy,
+    prune, scrub,
 };
 use crate::clock;
 use crate::power::How;
@@ -74,7 +75,6 @@ pub(crate) fn run() -> Result<String, Error> {
         policy,
         schedule,
     };
-    daemon.find_staged()?;
     loop {
         let nap = daemon.turn();
         sleep(nap);
@@ -84,6 +84,7 @@ pub(crate) fn run() -> Result<String, Error> {
 impl Daemon {
     /// Does what is due, and returns how long nothing is.
     fn turn(&mut self) -> Duration {
+        self.look_at_store();
         let around = self.around();
         let decision = decide(&self.schedule, &around, &self.policy, now());
         self.tell(&decision);
@@ -97,7 +98,16 @@ impl Daemon {
         Duration::ZERO
     }
 
+    /// Whoever else installs, rejects or removes entries tells nobody.
+    fn look_at_store(&mut self) {
+        match self.updater.machine.staged() {
+            Ok(next) => self.happened(Happened::BootsNext(next)),
+            Err(error) => self.alert(&error.to_string()),
+        }
+    }
+
     fn idle(&mut self, again: Option<Duration>) -> Duration {
+        self.prune();
         if let Some(damaged) = self.scrub.turn(&self.updater.machine) {
             self.report.alert("scrub", &damaged);
         }
@@ -124,6 +134,22 @@ impl Daemon {
                 None => Running::Good,
             },
             Ok(true) | Err(_) => Running::Trial,
+        }
+    }
+
+    /// What is not kept goes once the running image has proved itself, and not while a newer one has not been tried.
+    fn prune(&mut self) {
+        let is_due = prune::is_due(self.running(), &self.policy, now());
+        if !is_due || self.schedule.staged.is_some() {
+            return;
+        }
+        match self.updater.prune() {
+            Ok(pruned) => {
+                for entry in pruned {
+                    self.report.event(&Event::EntryPruned { entry: &entry.to_string() });
+                }
+            }
+            Err(error) => self.alert(&error.to_string()),
         }
     }
 
@@ -252,9 +278,8 @@ impl Daemon {
         | Installed::Already(entry)
         | Installed::Retried(entry)
         | Installed::Mended(entry)) = installed;
-        let entry = entry.to_string();
-        self.report.event(&Event::UpdateInstalled { entry: &entry });
-        self.happened(Happened::Installed(entry));
+        self.report.event(&Event::UpdateInstalled { entry: &entry.to_string() });
+        self.happened(Happened::Installed(entry.clone()));
     }
 
     fn failed(&mut self, error: &Error) {
@@ -267,20 +292,14 @@ impl Daemon {
     }
 
     fn reboot(&mut self) {
-        let entry = self.schedule.staged.clone().unwrap_or_default();
+        let entry = self.schedule.staged.as_ref().map(|staged| staged.entry.to_string());
+        let entry = entry.unwrap_or_default();
         self.report.event(&Event::UpdateReboot { entry: &entry });
         if let Err(error) = pintle_sys::signals::send(Pid::INIT, How::Reboot.signal()) {
             self.alert(&format!("cannot signal PID 1: {}", error.errno));
         }
         // PID 1 stops this service; what it waits for is not to be asked for again meanwhile.
         sleep(NAP);
-    }
-
-    /// An entry above the running one that is on trial was installed before this service started.
-    fn find_staged(&mut self) -> Result<(), Error> {
-        let staged = self.updater.machine.staged()?;
-        self.schedule.staged = staged.map(|entry| entry.to_string());
-        Ok(())
     }
 
     fn reached(&mut self) {
@@ -301,12 +320,8 @@ impl Daemon {
             1..FAILURES_THAT_ACQUIT => Ok(Vec::new()),
             _ => self.updater.machine.acquit_unreached(),
         };
-        match judged {
-            Ok(entries) if failures > 0 && !entries.is_empty() => {
-                self.find_staged().unwrap_or_default();
-            }
-            Ok(_) => {}
-            Err(error) => self.alert(&error.to_string()),
+        if let Err(error) = judged {
+            self.alert(&error.to_string());
         }
     }
 

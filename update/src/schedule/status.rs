@@ -30,7 +30,7 @@ impl Status {
             failures: updater.poll.failures(),
             next_check: checks_by_itself.then(|| now.wall_at(updater.poll.due())),
             release: updater.release.known().map(|(found, _)| found.version.clone()),
-            staged: updater.staged.clone(),
+            staged: updater.staged.as_ref().map(|staged| staged.entry.to_string()),
             doing: Doing::of(&decision.action),
             waits: match &decision.action {
                 Action::Wait(Reason::Busy(_)) => None,

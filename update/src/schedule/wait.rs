@@ -31,6 +31,8 @@ pub enum Reason {
     RebootsWhenTold(Mode),
     /// Others reboot it.
     RebootsNever,
+    /// Somebody installed the staged entry by hand just now, and may want to reboot into it himself.
+    ByHand(Wall),
     /// It is not its turn.
     Window(Wall),
     /// Clocks skip every window.
@@ -62,6 +64,9 @@ impl fmt::Display for Reason {
                 write!(f, "waits to be told to reboot: mode is \"{mode}\"")
             }
             Self::RebootsNever => f.write_str("waits to be rebooted: reboot is \"never\""),
+            Self::ByHand(until) => {
+                write!(f, "waits for whoever installed it by hand: reboots by itself from {until}")
+            }
             Self::Window(opens) => write!(f, "waits for the window: opens {opens}"),
             Self::NoWindow => f.write_str("waits for a window: clocks skip every one"),
             Self::Inhibited(who, why) => write!(f, "inhibited by {who}: {why}"),

@@ -106,7 +106,7 @@ fn a_status_is_read_back_from_what_was_written() {
     let status = Status::new(&staged, &decide(&staged, &settled(), &closed, NOW), NOW);
     assert_eq!(
         serde_json::to_string(&status).unwrap(),
-        r#"{"last_check":{"at":1795860000,"result":"1.5.0"},"failures":0,"next_check":1795874180,"release":null,"staged":"43_1.5.0+3-0","doing":"waiting","waits":"waits for the window: opens Sun 2026-11-29 03:37 UTC"}"#
+        r#"{"last_check":{"at":1795860000,"result":"1.5.0"},"failures":0,"next_check":1795874180,"release":null,"staged":"43_1.5.0+3-0","doing":"waiting","waits":"waits for the window: opens Sun 2026-11-29 03:37 UTC","until":1795923433}"#
     );
 }
 

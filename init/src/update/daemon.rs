@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pintle_update::schedule::{
     Action, Circumstances, Decision, Event as Happened, Found, Inhibitor, Job, Now, Policy,
-    Running, Status, Updater as Schedule, Wall, Why, decide,
+    Running, Status as OfSchedule, Updater as Schedule, Wall, Why, decide,
 };
 use pintle_update::worker::{Outlook, Said, printable};
 use pintle_update::{BadSeals, EntryName, EntryState, Hold, Installed};
 use rustix::process::Pid;
 
 use super::source::Origin;
+use super::status::{LastError, Status};
 use super::{
     Candidate, Error, News, Standing, Updater, first_seen, hooks, inhibitors, notify, policy,
     prune, scrub,
@@ -21,9 +22,6 @@ use crate::clock;
 use crate::power::How;
 use crate::report::{Event, Report};
 use crate::store;
-
-/// What the updater knows, for `pintlectl status` and for programs.
-pub(crate) const STATUS: &str = "/run/pintle/update.json";
 
 /// The longest sleep: holds, inhibitors and the clock can change at any time.
 const NAP: Duration = Duration::from_secs(30);
@@ -42,7 +40,8 @@ struct Daemon {
     scrub: scrub::Scrubber,
     report: Report,
     readiness: Readiness,
-    told: Option<String>,
+    last_error: Option<LastError>,
+    shown: Option<Status>,
 }
 
 /// Whether the service has said that it is ready: that it can reach its registry.
@@ -70,7 +69,8 @@ pub(crate) fn run() -> Result<String, Error> {
         candidate: None,
         report: Report::open(),
         readiness: Readiness::Unsaid,
-        told: None,
+        last_error: None,
+        shown: None,
         updater,
         policy,
         schedule,
@@ -87,7 +87,7 @@ impl Daemon {
         self.look_at_store();
         let around = self.around();
         let decision = decide(&self.schedule, &around, &self.policy, now());
-        self.tell(&decision);
+        self.tell(&decision, &around);
         match decision.action {
             Action::Check => self.check(),
             Action::Download { at_most } => self.download(at_most),
@@ -332,20 +332,33 @@ impl Daemon {
 
     /// The same alert is told once in a row.
     fn alert(&mut self, cause: &str) {
-        if self.told.as_deref() != Some(cause) {
+        if self.last_error.as_ref().is_none_or(|last| last.cause != cause) {
             self.report.alert("update", cause);
-            self.told = Some(cause.to_owned());
         }
+        self.last_error = Some(LastError { at: now().wall, cause: printable(cause) });
     }
 
-    fn tell(&self, decision: &Decision) {
-        let status = Status::new(&self.schedule, decision, now());
-        let Ok(text) = serde_json::to_vec(&status) else { return };
+    /// Says what is new.
+    fn tell(&mut self, decision: &Decision, around: &Circumstances) {
+        let status = self.status(decision).with(around);
+        if self.shown.as_ref() == Some(&status) {
+            return;
+        }
         // `/run` is memory; when it is full, the status is an old one.
-        let new = format!("{STATUS}.new");
-        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, STATUS));
-        written.unwrap_or_default();
+        status.write().unwrap_or_default();
         notify::status(&decision.action.to_string());
+        self.shown = Some(status);
+    }
+
+    fn status(&self, decision: &Decision) -> Status {
+        Status {
+            from: self.origin.to_string(),
+            mode: self.policy.mode.to_string(),
+            schedule: OfSchedule::new(&self.schedule, decision, now()),
+            last_error: self.last_error.clone(),
+            hold: None,
+            inhibitors: Vec::new(),
+        }
     }
 }
 

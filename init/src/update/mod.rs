@@ -11,6 +11,7 @@ mod policy;
 mod prune;
 pub(crate) mod scrub;
 pub(crate) mod source;
+pub(crate) mod status;
 pub(crate) mod worker;
 
 use std::fmt;

@@ -41,6 +41,30 @@ pub enum Reason {
     Inhibited(Why, Why),
 }
 
+impl Reason {
+    /// When the wait ends, where time ends it.
+    pub fn until(&self) -> Option<Wall> {
+        match self {
+            Self::Grace(until)
+            | Self::Delay(until)
+            | Self::Metered(until)
+            | Self::PutOff(_, until)
+            | Self::ByHand(until)
+            | Self::Window(until) => Some(*until),
+            Self::Off
+            | Self::Busy(_)
+            | Self::InstallsWhenTold(_)
+            | Self::Held(_)
+            | Self::Rollout(_)
+            | Self::Trial
+            | Self::RebootsWhenTold(_)
+            | Self::RebootsNever
+            | Self::NoWindow
+            | Self::Inhibited(..) => None,
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

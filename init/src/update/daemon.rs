@@ -332,10 +332,11 @@ impl Daemon {
 
     /// The same alert is told once in a row.
     fn alert(&mut self, cause: &str) {
+        let cause = printable(cause);
         if self.last_error.as_ref().is_none_or(|last| last.cause != cause) {
-            self.report.alert("update", cause);
+            self.report.alert("update", &cause);
         }
-        self.last_error = Some(LastError { at: now().wall, cause: printable(cause) });
+        self.last_error = Some(LastError { at: now().wall, cause });
     }
 
     /// Says what is new.

@@ -58,11 +58,10 @@ pub(crate) fn run() -> Result<String, Error> {
         return Err(Error::FollowsNothing);
     };
     let policy = policy::of(&settings, super::machine_id::of_this_machine());
-    let mut schedule = Schedule::at_boot(&policy);
-    if updater.machine.is_on_trial()? {
-        // Its health may depend on it.
-        schedule.poll = schedule.poll.at_once(now());
-    }
+    let schedule = match updater.machine.is_on_trial()? {
+        true => Schedule::on_trial(&policy),
+        false => Schedule::at_boot(&policy),
+    };
     let mut daemon = Daemon {
         origin: Origin::Registry(settings.from.to_string()),
         scrub: scrub::Scrubber::new(&settings),

@@ -139,6 +139,11 @@ impl Updater {
         }
     }
 
+    /// A machine that has just booted an image on trial.
+    pub fn on_trial(policy: &Policy) -> Self {
+        Self { poll: Poll::on_trial(), ..Self::at_boot(policy) }
+    }
+
     /// What follows on an event. Events that do not fit change no more than they say.
     pub fn after(self, event: Event, now: Now, policy: &Policy) -> Self {
         match event {

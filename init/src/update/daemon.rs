@@ -159,7 +159,8 @@ impl Daemon {
             Ok(News::Release(candidate)) => self.found(*candidate),
             Err(error) => self.failed_check(&error),
         };
-        if !matches!(event, Happened::Unreachable { .. }) {
+        // A registry that sends its machines away is there, and no fault of the image's.
+        if !matches!(event, Happened::Unreachable { retry_after: None, .. }) {
             self.reached();
         }
         self.happened(event);

@@ -177,6 +177,11 @@ impl Store {
         self.hands.carry_out(&plan::unpin(&self.trust()?, entry.sequence()))
     }
 
+    /// Notes that the machine came with this entry; only once.
+    pub fn ship(&self, entry: &EntryName) -> Result<(), Error> {
+        self.hands.carry_out(&plan::ship(&self.trust()?, entry.sequence()))
+    }
+
     /// Notes that an entry was left for nothing but that its registry could not be reached.
     pub fn note_unreached(&self, entry: &EntryName) -> Result<(), Error> {
         self.hands.carry_out(&plan::note_unreached(&self.trust()?, entry.sequence()))

@@ -143,5 +143,16 @@ fn script(recipe: &Recipe, scratch: &Path) -> Result<Script> {
             }
         }
     }
+    if let Some(entry) = shipped(&recipe.entries) {
+        let empty = scratch.join("empty");
+        File::create_new(&empty).attempt(|| format!("make {}", empty.display()))?;
+        script.write(&empty, &format!("trust/shipped-{}", entry.seal.sequence));
+    }
     Ok(script)
+}
+
+/// The image that the machine is shipped with, to which it can go back: what boots first, and a trial only if there is nothing
+/// else.
+fn shipped(entries: &[Entry]) -> Option<&Entry> {
+    entries.iter().max_by_key(|entry| (entry.state == State::Good, entry.seal.sequence))
 }

@@ -41,6 +41,8 @@ Commands:
                     --check: only say what there is; --download: only fetch it; --apply: reboot into it now.
                     --to: from another tag or digest of a registry; --from: from an OCI layout, a directory
                     or a tar file, without a network
+  update --status [--json]
+                    what the machine does about updates by itself, and what it waits for
   rollback [ENTRY]  boot ENTRY next, or the newest good entry below the running one; what is newer is
                     rejected, and not installed again by itself
   repair [ENTRY]    fetch the damaged blocks of ENTRY, or of the running entry, and replace its files
@@ -103,6 +105,8 @@ fn command(arguments: &[String]) -> Result<String, Failure> {
         }
         ["install", "--force", directory] => install(Path::new(directory), BadSeals::Install),
         ["bless"] => bless(),
+        ["update", "--status"] => update::status(Format::Table),
+        ["update", "--status", "--json"] => update::status(Format::Json),
         ["update", ref rest @ ..] => update::run(rest),
         ["rollback"] => entries::roll_back(None),
         ["rollback", entry] => entries::roll_back(Some(entry)),

@@ -71,6 +71,8 @@ pub(crate) enum Event<'a> {
     Blessed { entry: &'a str },
     /// The seal of an entry that turned out bad is remembered: it is not installed again unless somebody insists.
     BadRemembered { entry: &'a str },
+    /// The entry was one more than are kept, and is removed.
+    EntryPruned { entry: &'a str },
     /// The tag that the machine follows names a new release.
     UpdateFound { version: &'a str, sequence: u64 },
     /// How its bytes come, and what the other ways would have cost.
@@ -243,6 +245,7 @@ impl Event<'_> {
             Event::Waiting { .. }
             | Event::LastReport { .. }
             | Event::BadRemembered { .. }
+            | Event::EntryPruned { .. }
             | Event::UpdateReboot { .. } => 5,
             Event::UpdateFound { .. } | Event::UpdateInstalled { .. } => 5,
             Event::UpdateWay { .. } | Event::Running { .. } | Event::Watchdog { .. } => 6,
@@ -301,6 +304,9 @@ impl fmt::Display for Event<'_> {
             Event::Unhealthy { entry, reason } => write!(f, "{entry} is not healthy: {reason}"),
             Event::Blessed { entry } => write!(f, "{entry} is good"),
             Event::BadRemembered { entry } => write!(f, "{entry} is remembered as bad"),
+            Event::EntryPruned { entry } => {
+                write!(f, "{entry} is one more than are kept, and is removed")
+            }
             Event::UpdateFound { version, sequence } => {
                 write!(f, "release {version} is new (sequence {sequence})")
             }

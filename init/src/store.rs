@@ -171,11 +171,24 @@ impl Machine {
     /// Whether one that did not reach its registry is to blame, the updater finds out.
     fn remember_bad(&self) -> Result<(), Error> {
         let (entries, trust) = (self.store.entries()?.entries, self.store.trust()?);
-        let bad = |entry: &&EntryName| {
+        let bad = |entry: &EntryName| {
             let unreached = trust.unreached.contains(&entry.sequence());
             matches!(entry.state(), EntryState::Bad { .. }) && !unreached && !self.runs(entry)
         };
-        for entry in entries.iter().filter(bad) {
+        self.remember_all(&entries.into_iter().filter(bad).collect::<Vec<_>>())
+    }
+
+    /// The same for those of `entries` that are bad or rejected: before they are removed, or the next check would find
+    /// them new.
+    pub(crate) fn remember_what_failed(&self, entries: &[EntryName]) -> Result<(), Error> {
+        let failed = |entry: &&EntryName| {
+            matches!(entry.state(), EntryState::Bad { .. } | EntryState::Rejected)
+        };
+        self.remember_all(&entries.iter().filter(failed).cloned().collect::<Vec<_>>())
+    }
+
+    fn remember_all(&self, entries: &[EntryName]) -> Result<(), Error> {
+        for entry in entries {
             if let Some(bad) = self.seal_to_remember(entry)? {
                 self.store.remember_bad(bad)?;
                 let entry = entry.to_string();
@@ -205,6 +218,11 @@ impl Machine {
     /// What a healthy machine has time for. The trash has its turn again at the next boot.
     pub(crate) fn tidy(&self) -> Result<(), Error> {
         self.remember_bad()?;
+        self.empty_trash()
+    }
+
+    /// Empties the trash, or a good part of it.
+    pub(crate) fn empty_trash(&self) -> Result<(), Error> {
         let begun = Instant::now();
         while begun.elapsed() < TIDYING
             && self.store.empty_trash(TRASH_AT_A_TIME)? != Emptied::Whole

@@ -119,21 +119,25 @@ pub fn roll_back(
 }
 
 /// The entries that are not kept: not among the first `keep` that would be tried, not the newest
-/// good one, and without a protected sequence. The last that would be tried comes first.
+/// good one, not pinned, and without a protected sequence. Pinned ones are not counted. The last that
+/// would be tried comes first.
 pub fn surplus(
     entries: &[EntryName],
-    floor: u64,
+    trust: &Trust,
     keep: usize,
     protected: &[u64],
 ) -> Vec<EntryName> {
-    let order = select(entries, floor);
-    let newest_good = order.iter().find(|entry| entry.state() == EntryState::Good);
-    let below_floor = entries.iter().filter(|entry| entry.sequence() < floor);
-    below_floor
-        .chain(order.iter().skip(keep).rev())
-        .filter(|entry| Some(*entry) != newest_good && !protected.contains(&entry.sequence()))
-        .cloned()
-        .collect()
+    let mut order = select(entries, trust.floor);
+    let newest_good = order.iter().find(|entry| entry.state() == EntryState::Good).cloned();
+    order.retain(|entry| !trust.pinned.contains(&entry.sequence()));
+    let is_kept = |entry: &EntryName| {
+        Some(entry) == newest_good.as_ref()
+            || trust.pinned.contains(&entry.sequence())
+            || protected.contains(&entry.sequence())
+    };
+    let below_floor = entries.iter().filter(|entry| entry.sequence() < trust.floor);
+    let surplus = below_floor.chain(order.iter().skip(keep).rev());
+    surplus.filter(|entry| !is_kept(entry)).cloned().collect()
 }
 
 /// Takes entries out of `images/` at once. What is in them may be deleted after the last step.

@@ -29,6 +29,6 @@ pub use rollout::includes;
 pub use spread::{MachineId, Purpose, Share};
 pub use status::{Doing, LastCheck, Status};
 pub use time::{Now, Wall};
-pub use updater::{Event, Found, Job, PutOff, Release, Updater, Why};
+pub use updater::{Event, Found, Job, PutOff, Release, Staged, Updater, Why};
 pub use wait::Reason;
 pub use zone::Zone;

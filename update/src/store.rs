@@ -177,6 +177,11 @@ impl Store {
         self.hands.carry_out(&plan::unpin(&self.trust()?, entry.sequence()))
     }
 
+    /// Notes that the machine came with this entry; only once.
+    pub fn ship(&self, entry: &EntryName) -> Result<(), Error> {
+        self.hands.carry_out(&plan::ship(&self.trust()?, entry.sequence()))
+    }
+
     /// Notes that an entry was left for nothing but that its registry could not be reached.
     pub fn note_unreached(&self, entry: &EntryName) -> Result<(), Error> {
         self.hands.carry_out(&plan::note_unreached(&self.trust()?, entry.sequence()))
@@ -197,14 +202,24 @@ impl Store {
         Ok(self.trust()?.is_bad(digest))
     }
 
-    /// Removes the entries that would be the last to boot, all but `keep`; what has one of the
-    /// `protected` sequences (the running entry's, pinned ones) and the newest good entry stay in any
-    /// case. Returns what went into the trash.
+    /// Removes the entries that would be the last to boot, all but `keep`; pinned ones, what has one of
+    /// the `protected` sequences (the running entry's) and the newest good entry stay in any case.
+    /// Returns what went into the trash.
     pub fn prune(&self, keep: usize, protected: &[u64]) -> Result<Vec<EntryName>, Error> {
-        let (entries, trust) = (self.entries()?.entries, self.trust()?);
-        let surplus = plan::surplus(&entries, trust.floor, keep, protected);
-        self.hands.carry_out(&plan::discard(&surplus))?;
+        let surplus = self.surplus(keep, protected)?;
+        self.discard(&surplus)?;
         Ok(surplus)
+    }
+
+    /// The entries that [`Store::prune`] would remove.
+    pub fn surplus(&self, keep: usize, protected: &[u64]) -> Result<Vec<EntryName>, Error> {
+        let (entries, trust) = (self.entries()?.entries, self.trust()?);
+        Ok(plan::surplus(&entries, &trust, keep, protected))
+    }
+
+    /// Moves entries into the trash.
+    pub fn discard(&self, entries: &[EntryName]) -> Result<(), Error> {
+        self.hands.carry_out(&plan::discard(entries))
     }
 
     /// Removes about `budget` names from the trash; needs no space.

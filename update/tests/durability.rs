@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use disk::{Names, TORN, cut_install, entries_of, leaves, names, trust_of};
 use pintle_update::{
-    BadSeal, EntryName, EntryState, InstallStep, KeptPath, Mark, Piece, Place, Step, Tries,
+    BadSeal, EntryName, EntryState, InstallStep, KeptPath, Mark, Piece, Place, Step, Tries, Trust,
     install, plan, reset, select,
 };
 use pintle_verify::{Architecture, Digest, Percent, Salt, Seal};
@@ -165,7 +165,7 @@ fn there_is_one_mark() {
 fn what_is_pruned_is_gone_before_it_is_emptied() {
     let before = names(["images/40_a", "images/41_b", "images/42_c"]);
     let entries = entries_of(&before);
-    let steps = plan::discard(&plan::surplus(&entries, 0, 1, &[41]));
+    let steps = plan::discard(&plan::surplus(&entries, &Trust::default(), 1, &[41]));
     Case::of_names(before, steps, &|names| entries_of(names).len() >= 2).check();
 }
 

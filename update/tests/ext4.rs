@@ -193,7 +193,7 @@ fn fill(directory: &Path) {
 }
 
 #[test]
-fn a_full_disk_still_counts_blesses_demotes_and_prunes() {
+fn a_full_disk_still_counts_blesses_demotes_remembers_and_prunes() {
     let disk = Ext4::new(8);
     let store = store(&disk);
     for (sequence, version) in [(41, "1.3.0"), (42, "1.4.0")] {
@@ -208,6 +208,7 @@ fn a_full_disk_still_counts_blesses_demotes_and_prunes() {
     let good = store.bless(&counted, &seal).unwrap();
     store.demote(&good).unwrap();
     store.mark_clean().unwrap();
+    store.remember_bad(BadSeal { sequence: 41, digest: Digest::of(b"") }).unwrap();
     assert_eq!(store.prune(0, &[42]).unwrap(), [entry("41_1.3.0+3-0")]);
     assert_eq!(store.empty_trash(100).unwrap(), Emptied::Whole);
     let entries = store.entries().unwrap().entries;

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use golden_file::compare;
+use pintle_update::EntryName;
 use pintle_update::schedule::{
     Calendar, Circumstances, Decision, Event, Found, Inhibitor, Job, MachineId, Mode, Now, Policy,
     Reboots, Release, Running, Status, Updater, Wall, Why, Window, Zone, decide,
@@ -105,7 +106,7 @@ fn a_status_is_read_back_from_what_was_written() {
     let status = Status::new(&staged, &decide(&staged, &settled(), &closed, NOW), NOW);
     assert_eq!(
         serde_json::to_string(&status).unwrap(),
-        r#"{"last_check":{"at":1795860000,"result":"1.5.0"},"failures":0,"next_check":1795874180,"release":null,"staged":"43_1.5.0","doing":"waiting","waits":"waits for the window: opens Sun 2026-11-29 03:37 UTC"}"#
+        r#"{"last_check":{"at":1795860000,"result":"1.5.0"},"failures":0,"next_check":1795874180,"release":null,"staged":"43_1.5.0+3-0","doing":"waiting","waits":"waits for the window: opens Sun 2026-11-29 03:37 UTC","until":1795923433}"#
     );
 }
 
@@ -146,7 +147,7 @@ fn states() -> Vec<(&'static str, Updater)> {
     let nothing = after(&booted, Event::NothingNewer);
     let known = found(nothing.clone());
     let here = after(&known, Event::Fetched);
-    let staged = after(&here, Event::Installed("43_1.5.0".to_owned()));
+    let staged = after(&here, Event::Installed(entry("43_1.5.0+3-0")));
     let newer = Found { sequence: 44, version: "1.6.0".to_owned(), ..release() };
     vec![
         ("nothing", nothing.clone()),
@@ -154,13 +155,14 @@ fn states() -> Vec<(&'static str, Updater)> {
         ("here", here.clone()),
         ("staged", staged.clone()),
         ("staged, one known", after(&staged, Event::Newer(newer))),
+        ("installed by hand", after(&known, Event::BootsNext(Some(entry("43_1.5.0+3-0"))))),
         ("put off", after(&here, failed("the backup is running"))),
         ("downloading", after(&known, Event::Started(Job::Download))),
         ("check is due", booted),
     ]
 }
 
-fn all_events() -> [Event; 14] {
+fn all_events() -> [Event; 16] {
     let newer = Found { sequence: 44, version: "1.6.0".to_owned(), ..release() };
     let why = Why::new("connection refused");
     [
@@ -173,12 +175,18 @@ fn all_events() -> [Event; 14] {
         Event::Received(1000),
         Event::Fetched,
         Event::Spent,
-        Event::Installed("43_1.5.0".to_owned()),
+        Event::Installed(entry("43_1.5.0+3-0")),
         failed("cannot install release: 9 bytes needed, 8 free"),
         Event::Lost,
-        Event::Unstaged,
+        Event::BootsNext(None),
+        Event::BootsNext(Some(entry("43_1.5.0+3-0"))),
+        Event::BootsNext(Some(entry("42_1.4.9+3-0"))),
         Event::Started(Job::Install),
     ]
+}
+
+fn entry(name: &str) -> EntryName {
+    name.parse().unwrap()
 }
 
 fn failed(why: &str) -> Event {
@@ -221,7 +229,8 @@ fn shown(updater: &Updater) -> String {
         Some((found, ripe)) => format!("{} {} from {ripe:?}", kind(updater), found.version),
         None => "no release".to_owned(),
     };
-    let staged = updater.staged.as_ref().map(|entry| format!("staged {entry}"));
+    let staged = updater.staged.as_ref();
+    let staged = staged.map(|staged| format!("staged {} from {:?}", staged.entry, staged.from));
     let job = updater.job.map(|job| format!("{job:?} is under way"));
     let put_off =
         updater.put_off.as_ref().map(|off| format!("put off until {:.0?}: {}", off.until, off.why));

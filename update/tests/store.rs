@@ -465,6 +465,23 @@ fn pruning_keeps_what_would_boot_first_what_runs_and_the_newest_good() {
 }
 
 #[test]
+fn pinned_entries_are_kept_and_not_counted() {
+    let names = ["40_a", "41_b", "42_c", "43_d", "44_e+3-0"];
+    for (pinned, left) in [
+        (vec![], vec!["43_d", "44_e+3-0"]),
+        (vec!["40"], vec!["40_a", "43_d", "44_e+3-0"]),
+        (vec!["44", "40"], vec!["40_a", "42_c", "43_d", "44_e+3-0"]),
+    ] {
+        let machine = Machine::with(&names);
+        for sequence in &pinned {
+            fs::write(machine.path(&format!("trust/pinned-{sequence}")), "").unwrap();
+        }
+        machine.store.prune(2, &[43]).unwrap();
+        assert_eq!(machine.names("images"), left, "{pinned:?}");
+    }
+}
+
+#[test]
 fn trash_with_links_is_emptied_and_nothing_else() {
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("precious"), "").unwrap();

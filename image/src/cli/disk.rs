@@ -11,6 +11,11 @@ use pintle_image::disk::{self, Entry, FsVerity, Partitions, Recipe, State};
 ///
 /// It holds an ext4 file system with the releases as entries in images/, where machines look for
 /// them. pintle build must have made the releases; verify them first.
+///
+/// The newest release that counts as good, or the newest one where all are on trial, is noted as the
+/// one that the machine is shipped with: pintlectl factory-reset --image goes back to it, as long
+/// as it is kept. Like every other one it is removed once newer ones have proved themselves, unless
+/// pintlectl pin keeps it.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -17,7 +17,7 @@ const SEAL_LIMIT: u64 = 4096 + 1;
 #[derive(Debug)]
 pub struct Entry {
     release: PathBuf,
-    state: State,
+    pub(super) state: State,
     pub(super) seal: Seal,
     pub(super) digest: Digest,
 }

@@ -109,6 +109,21 @@ fn the_store_is_on_it_with_every_release() {
 }
 
 #[test]
+fn the_image_that_a_machine_is_shipped_with_is_noted() {
+    let bench = Bench::new();
+    bench.release(41).release(42).release(43);
+    for (releases, noted) in [
+        ("--release 42 --release 41 --trial 43", "shipped-42/0"),
+        ("--trial 43 --trial 42", "shipped-43/0"),
+        ("", ""),
+    ] {
+        bench.make(&format!("-o d --size 64MiB {releases}"));
+        let trust = bench.sh("debugfs -R 'ls -p /trust' d | cut -d/ -f6,7 | sed /^[.]/d");
+        assert_eq!(trust.trim(), noted, "{releases}");
+    }
+}
+
+#[test]
 fn the_file_system_is_the_one_that_machines_expect() {
     let bench = Bench::new();
     bench.make("-o d --size 32MiB --label other");

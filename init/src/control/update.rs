@@ -6,9 +6,10 @@ use pintle_update::worker::Said;
 use pintle_update::{BadSeals, EntryName};
 
 use super::entries::{named, say_first};
-use super::{Failure, How, ask, refused, told};
+use super::{Failure, Format, How, ask, json, refused, told};
 use crate::store::Machine;
 use crate::update::source::Origin;
+use crate::update::status::Status;
 use crate::update::{Candidate, News, Standing, Updater, scrub};
 
 /// What the command line asks for.
@@ -89,6 +90,19 @@ pub(super) fn scrub() -> Result<String, Failure> {
     match scrub::told(&damaged) {
         None => Ok("every block is what was signed\n".to_owned()),
         Some(text) => Err(refused(&text)),
+    }
+}
+
+/// What the updater knows.
+pub(super) fn status(format: Format) -> Result<String, Failure> {
+    let status = Status::read().map_err(|cause| {
+        refused(&format!(
+            "cannot read what the updater knows: {cause}; does the service pintle-update run?"
+        ))
+    })?;
+    match format {
+        Format::Json => json(&status),
+        Format::Table => Ok(status.table()),
     }
 }
 

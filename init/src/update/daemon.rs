@@ -6,23 +6,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pintle_update::schedule::{
     Action, Circumstances, Decision, Event as Happened, Found, Inhibitor, Job, Now, Policy,
-    Running, Status, Updater as Schedule, Wall, Why, decide,
+    Running, Status as OfSchedule, Updater as Schedule, Wall, Why, decide,
 };
 use pintle_update::worker::{Outlook, Said, printable};
 use pintle_update::{BadSeals, EntryName, EntryState, Hold, Installed};
 use rustix::process::Pid;
 
 use super::source::Origin;
+use super::status::{LastError, Status};
 use super::{
-    Candidate, Error, News, Standing, Updater, first_seen, hooks, inhibitors, notify, policy, scrub,
+    Candidate, Error, News, Standing, Updater, first_seen, hooks, inhibitors, notify, policy,
+    prune, scrub,
 };
 use crate::clock;
 use crate::power::How;
 use crate::report::{Event, Report};
 use crate::store;
-
-/// What the updater knows, for `pintlectl status` and for programs.
-pub(crate) const STATUS: &str = "/run/pintle/update.json";
 
 /// The longest sleep: holds, inhibitors and the clock can change at any time.
 const NAP: Duration = Duration::from_secs(30);
@@ -41,7 +40,8 @@ struct Daemon {
     scrub: scrub::Scrubber,
     report: Report,
     readiness: Readiness,
-    told: Option<String>,
+    last_error: Option<LastError>,
+    shown: Option<Status>,
 }
 
 /// Whether the service has said that it is ready: that it can reach its registry.
@@ -58,23 +58,22 @@ pub(crate) fn run() -> Result<String, Error> {
         return Err(Error::FollowsNothing);
     };
     let policy = policy::of(&settings, super::machine_id::of_this_machine());
-    let mut schedule = Schedule::at_boot(&policy);
-    if updater.machine.is_on_trial()? {
-        // Its health may depend on it.
-        schedule.poll = schedule.poll.at_once(now());
-    }
+    let schedule = match updater.machine.is_on_trial()? {
+        true => Schedule::on_trial(&policy),
+        false => Schedule::at_boot(&policy),
+    };
     let mut daemon = Daemon {
         origin: Origin::Registry(settings.from.to_string()),
         scrub: scrub::Scrubber::new(&settings),
         candidate: None,
         report: Report::open(),
         readiness: Readiness::Unsaid,
-        told: None,
+        last_error: None,
+        shown: None,
         updater,
         policy,
         schedule,
     };
-    daemon.find_staged()?;
     loop {
         let nap = daemon.turn();
         sleep(nap);
@@ -84,9 +83,10 @@ pub(crate) fn run() -> Result<String, Error> {
 impl Daemon {
     /// Does what is due, and returns how long nothing is.
     fn turn(&mut self) -> Duration {
+        self.look_at_store();
         let around = self.around();
         let decision = decide(&self.schedule, &around, &self.policy, now());
-        self.tell(&decision);
+        self.tell(&decision, &around);
         match decision.action {
             Action::Check => self.check(),
             Action::Download { at_most } => self.download(at_most),
@@ -97,7 +97,16 @@ impl Daemon {
         Duration::ZERO
     }
 
+    /// Whoever else installs, rejects or removes entries tells nobody.
+    fn look_at_store(&mut self) {
+        match self.updater.machine.staged() {
+            Ok(next) => self.happened(Happened::BootsNext(next)),
+            Err(error) => self.alert(&error.to_string()),
+        }
+    }
+
     fn idle(&mut self, again: Option<Duration>) -> Duration {
+        self.prune();
         if let Some(damaged) = self.scrub.turn(&self.updater.machine) {
             self.report.alert("scrub", &damaged);
         }
@@ -127,6 +136,22 @@ impl Daemon {
         }
     }
 
+    /// What is not kept goes once the running image has proved itself, and not while a newer one has not been tried.
+    fn prune(&mut self) {
+        let is_due = prune::is_due(self.running(), &self.policy, now());
+        if !is_due || self.schedule.staged.is_some() {
+            return;
+        }
+        match self.updater.prune() {
+            Ok(pruned) => {
+                for entry in pruned {
+                    self.report.event(&Event::EntryPruned { entry: &entry.to_string() });
+                }
+            }
+            Err(error) => self.alert(&error.to_string()),
+        }
+    }
+
     fn check(&mut self) {
         self.happened(Happened::Started(Job::Check));
         let event = match self.updater.check(&self.origin) {
@@ -134,7 +159,8 @@ impl Daemon {
             Ok(News::Release(candidate)) => self.found(*candidate),
             Err(error) => self.failed_check(&error),
         };
-        if !matches!(event, Happened::Unreachable { .. }) {
+        // A registry that sends its machines away is there, and no fault of the image's.
+        if !matches!(event, Happened::Unreachable { retry_after: None, .. }) {
             self.reached();
         }
         self.happened(event);
@@ -252,9 +278,8 @@ impl Daemon {
         | Installed::Already(entry)
         | Installed::Retried(entry)
         | Installed::Mended(entry)) = installed;
-        let entry = entry.to_string();
-        self.report.event(&Event::UpdateInstalled { entry: &entry });
-        self.happened(Happened::Installed(entry));
+        self.report.event(&Event::UpdateInstalled { entry: &entry.to_string() });
+        self.happened(Happened::Installed(entry.clone()));
     }
 
     fn failed(&mut self, error: &Error) {
@@ -267,20 +292,14 @@ impl Daemon {
     }
 
     fn reboot(&mut self) {
-        let entry = self.schedule.staged.clone().unwrap_or_default();
+        let entry = self.schedule.staged.as_ref().map(|staged| staged.entry.to_string());
+        let entry = entry.unwrap_or_default();
         self.report.event(&Event::UpdateReboot { entry: &entry });
         if let Err(error) = pintle_sys::signals::send(Pid::INIT, How::Reboot.signal()) {
             self.alert(&format!("cannot signal PID 1: {}", error.errno));
         }
         // PID 1 stops this service; what it waits for is not to be asked for again meanwhile.
         sleep(NAP);
-    }
-
-    /// An entry above the running one that is on trial was installed before this service started.
-    fn find_staged(&mut self) -> Result<(), Error> {
-        let staged = self.updater.machine.staged()?;
-        self.schedule.staged = staged.map(|entry| entry.to_string());
-        Ok(())
     }
 
     fn reached(&mut self) {
@@ -301,12 +320,8 @@ impl Daemon {
             1..FAILURES_THAT_ACQUIT => Ok(Vec::new()),
             _ => self.updater.machine.acquit_unreached(),
         };
-        match judged {
-            Ok(entries) if failures > 0 && !entries.is_empty() => {
-                self.find_staged().unwrap_or_default();
-            }
-            Ok(_) => {}
-            Err(error) => self.alert(&error.to_string()),
+        if let Err(error) = judged {
+            self.alert(&error.to_string());
         }
     }
 
@@ -317,20 +332,34 @@ impl Daemon {
 
     /// The same alert is told once in a row.
     fn alert(&mut self, cause: &str) {
-        if self.told.as_deref() != Some(cause) {
-            self.report.alert("update", cause);
-            self.told = Some(cause.to_owned());
+        let cause = printable(cause);
+        if self.last_error.as_ref().is_none_or(|last| last.cause != cause) {
+            self.report.alert("update", &cause);
         }
+        self.last_error = Some(LastError { at: now().wall, cause });
     }
 
-    fn tell(&self, decision: &Decision) {
-        let status = Status::new(&self.schedule, decision, now());
-        let Ok(text) = serde_json::to_vec(&status) else { return };
+    /// Says what is new.
+    fn tell(&mut self, decision: &Decision, around: &Circumstances) {
+        let status = self.status(decision).with(around);
+        if self.shown.as_ref() == Some(&status) {
+            return;
+        }
         // `/run` is memory; when it is full, the status is an old one.
-        let new = format!("{STATUS}.new");
-        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, STATUS));
-        written.unwrap_or_default();
+        status.write().unwrap_or_default();
         notify::status(&decision.action.to_string());
+        self.shown = Some(status);
+    }
+
+    fn status(&self, decision: &Decision) -> Status {
+        Status {
+            from: self.origin.to_string(),
+            mode: self.policy.mode.to_string(),
+            schedule: OfSchedule::new(&self.schedule, decision, now()),
+            last_error: self.last_error.clone(),
+            hold: None,
+            inhibitors: Vec::new(),
+        }
     }
 }
 

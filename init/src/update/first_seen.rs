@@ -44,8 +44,13 @@ mod tests {
             [at(7, 100), at(7, 130), at(8, 140), at(8, 139)].map(|it| it.as_secs()),
             [0, 30, 0, 0]
         );
-        fs::write(&file, "8 x\n").unwrap();
-        assert_eq!(at(8, 200).as_secs(), 0);
+        // The file's form is frozen; what another one says counts as nothing, and the delay begins anew.
+        assert_eq!(fs::read_to_string(&file).unwrap(), "8 140\n");
+        for newer in ["8 x\n", "8 140 1\n", "2:8 140\n", ""] {
+            fs::write(&file, newer).unwrap();
+            assert_eq!(at(8, 200).as_secs(), 0, "{newer}");
+            assert_eq!(at(8, 230).as_secs(), 30, "{newer}");
+        }
         fs::remove_file(file).unwrap();
     }
 }

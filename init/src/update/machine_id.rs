@@ -63,6 +63,9 @@ mod tests {
             assert_eq!(read(&path), None, "{text}");
         }
         let made = make(&path);
+        // The file's form is frozen; whatever is in it, it is the id as long as it stays.
+        assert_eq!(fs::read_to_string(&path).unwrap(), format!("{made}\n"));
+        assert!(made.len() == 32 && made.bytes().all(|b| b.is_ascii_hexdigit()), "{made}");
         assert_eq!(read(&path), Some(made.clone()));
         assert_ne!(make(&path), made);
         fs::remove_dir_all(&directory).unwrap();

@@ -8,8 +8,10 @@ pub(crate) mod inhibitors;
 mod machine_id;
 mod notify;
 mod policy;
+mod prune;
 pub(crate) mod scrub;
 pub(crate) mod source;
+pub(crate) mod status;
 pub(crate) mod worker;
 
 use std::fmt;
@@ -265,11 +267,12 @@ impl Updater {
         Err(Error::Older { sequence: candidate.seal.sequence, installed })
     }
 
-    /// How many entries are kept, and which in any case.
+    /// How many entries are kept, and which in any case: the one that runs, and those of which it is not known yet
+    /// whether they were to blame for not reaching their registry. What is pinned the store knows.
     pub(crate) fn room(&self) -> Result<(usize, Vec<u64>), Error> {
         let keep = self.settings.as_ref().map_or(2, |settings| settings.keep.get());
         let trust = self.machine.store.trust().map_err(store::Error::from)?;
-        let mut protected: Vec<u64> = trust.pinned.into_iter().collect();
+        let mut protected: Vec<u64> = trust.unreached.into_iter().collect();
         protected.push(self.machine.running()?.sequence());
         Ok((usize::try_from(keep).unwrap_or(2), protected))
     }

@@ -116,11 +116,12 @@ impl Case<'_> {
 
     /// What to do with the staged entry, where there is one.
     fn staged(&self) -> Option<Step> {
-        self.updater.staged.as_ref()?;
+        let staged = self.updater.staged.as_ref()?;
         let gates = [
             self.reboots_not_by_itself(),
             self.held(),
             self.unsettled(),
+            self.before(staged.from, Reason::ByHand),
             self.not_its_turn(),
             self.inhibited(),
         ];

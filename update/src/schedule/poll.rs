@@ -43,6 +43,11 @@ impl Poll {
         Self { due: policy.machine.share(Purpose::FirstCheck).within(spread), failures: 0 }
     }
 
+    /// The same where the running image is on trial: the check is due at once, because its health may depend on it.
+    pub fn on_trial() -> Self {
+        Self { due: Duration::ZERO, failures: 0 }
+    }
+
     /// When the next check is due, since boot.
     pub fn due(&self) -> Duration {
         self.due
@@ -67,11 +72,6 @@ impl Poll {
             }
         };
         Self { due: now.since_boot.saturating_add(wait), failures }
-    }
-
-    /// The same where somebody asks for a check now.
-    pub fn at_once(self, now: Now) -> Self {
-        Self { due: now.since_boot, ..self }
     }
 }
 

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Decision, Job, Now, Reason, Updater, Wall};
@@ -19,6 +21,8 @@ pub struct Status {
     pub doing: Doing,
     /// What it waits for, in words.
     pub waits: Option<String>,
+    /// When that ends, where time ends it.
+    pub until: Option<Wall>,
 }
 
 impl Status {
@@ -30,18 +34,24 @@ impl Status {
             failures: updater.poll.failures(),
             next_check: checks_by_itself.then(|| now.wall_at(updater.poll.due())),
             release: updater.release.known().map(|(found, _)| found.version.clone()),
-            staged: updater.staged.clone(),
+            staged: updater.staged.as_ref().map(|staged| staged.entry.to_string()),
             doing: Doing::of(&decision.action),
-            waits: match &decision.action {
-                Action::Wait(Reason::Busy(_)) => None,
-                Action::Wait(reason) => Some(reason.to_string()),
-                Action::Idle
-                | Action::Check
-                | Action::Download { .. }
-                | Action::Install
-                | Action::Reboot => None,
-            },
+            waits: waited_for(decision).map(ToString::to_string),
+            until: waited_for(decision).and_then(Reason::until),
         }
+    }
+}
+
+/// What is under way is what the machine does, and not what it waits for.
+fn waited_for(decision: &Decision) -> Option<&Reason> {
+    match &decision.action {
+        Action::Wait(Reason::Busy(_)) => None,
+        Action::Wait(reason) => Some(reason),
+        Action::Idle
+        | Action::Check
+        | Action::Download { .. }
+        | Action::Install
+        | Action::Reboot => None,
     }
 }
 
@@ -67,6 +77,19 @@ pub struct LastCheck {
     pub at: Wall,
     /// What it found, or what was wrong, in words.
     pub result: String,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "nothing to do",
+            Self::Checking => "asks the registry",
+            Self::Downloading => "fetches a release",
+            Self::Installing => "installs a release",
+            Self::Rebooting => "reboots",
+            Self::Waiting => "waits",
+        })
+    }
 }
 
 /// What a machine does, in a word.

@@ -5,6 +5,7 @@ use pintle_verify::Percent;
 
 use super::poll::{self, Outcome, Poll};
 use super::{LastCheck, Meter, Now, Policy};
+use crate::EntryName;
 
 /// What a machine knows of updates, and how far it has come with the newest one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Updater {
     /// The newest release that is not installed.
     pub release: Release,
     /// The installed entry that the next boot takes, if that is not the running one.
-    pub staged: Option<String>,
+    pub staged: Option<Staged>,
     /// What is under way.
     pub job: Option<Job>,
     /// What failed with the release, and until when it is left alone.
@@ -48,6 +49,16 @@ pub struct Found {
     pub rollout: Percent,
     /// How long the machine had known it before it was booted; zero if it does not remember.
     pub known_for: Duration,
+}
+
+/// An installed entry that the next boot takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// Its name.
+    pub entry: EntryName,
+    /// From when on, by the clock since boot, the machine reboots into it by itself. Whoever installed it by hand has
+    /// the grace period to do so at a time of his own.
+    pub from: Duration,
 }
 
 /// What the machine can have under way.
@@ -100,7 +111,7 @@ pub enum Event {
     /// What may be fetched today has been.
     Spent,
     /// The release is installed, as this entry.
-    Installed(String),
+    Installed(EntryName),
     /// Fetching or installing failed, or a hook was against it.
     Failed {
         /// What was wrong.
@@ -110,8 +121,8 @@ pub enum Event {
     },
     /// What had been fetched has vanished.
     Lost,
-    /// The staged entry has vanished, or the next boot takes another one.
-    Unstaged,
+    /// A look at the store: the entry above the running one that the next boot takes, if there is one.
+    BootsNext(Option<EntryName>),
 }
 
 impl Updater {
@@ -126,6 +137,11 @@ impl Updater {
             meter: Meter::default(),
             last_check: None,
         }
+    }
+
+    /// A machine that has just booted an image on trial.
+    pub fn on_trial(policy: &Policy) -> Self {
+        Self { poll: Poll::on_trial(), ..Self::at_boot(policy) }
     }
 
     /// What follows on an event. Events that do not fit change no more than they say.
@@ -149,7 +165,7 @@ impl Updater {
             Event::Spent => Self { job: None, ..self },
             Event::Installed(entry) => Self {
                 release: Release::Nothing,
-                staged: Some(entry),
+                staged: Some(Staged { entry, from: now.since_boot }),
                 job: None,
                 put_off: None,
                 ..self
@@ -162,7 +178,23 @@ impl Updater {
                 Self { job: None, put_off: Some(PutOff { until, failures, why }), ..self }
             }
             Event::Lost => Self { job: None, ..self }.lost(),
-            Event::Unstaged => Self { staged: None, ..self },
+            Event::BootsNext(next) => self.boots_next(next, now, policy),
+        }
+    }
+
+    /// What is staged already keeps its time. What is not was installed by somebody else, and a release that is not
+    /// newer is none any more.
+    fn boots_next(self, next: Option<EntryName>, now: Now, policy: &Policy) -> Self {
+        let Some(entry) = next else { return Self { staged: None, ..self } };
+        if self.staged.as_ref().is_some_and(|staged| staged.entry == entry) {
+            return self;
+        }
+        let newer = self.release.known().is_some_and(|(it, _)| it.sequence > entry.sequence());
+        let from = now.since_boot.saturating_add(policy.grace);
+        let staged = Some(Staged { entry, from });
+        match newer {
+            true => Self { staged, ..self },
+            false => Self { staged, release: Release::Nothing, put_off: None, ..self },
         }
     }
 

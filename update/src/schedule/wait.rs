@@ -31,12 +31,38 @@ pub enum Reason {
     RebootsWhenTold(Mode),
     /// Others reboot it.
     RebootsNever,
+    /// Somebody installed the staged entry by hand just now, and may want to reboot into it himself.
+    ByHand(Wall),
     /// It is not its turn.
     Window(Wall),
     /// Clocks skip every window.
     NoWindow,
     /// Somebody is against a reboot.
     Inhibited(Why, Why),
+}
+
+impl Reason {
+    /// When the wait ends, where time ends it.
+    pub fn until(&self) -> Option<Wall> {
+        match self {
+            Self::Grace(until)
+            | Self::Delay(until)
+            | Self::Metered(until)
+            | Self::PutOff(_, until)
+            | Self::ByHand(until)
+            | Self::Window(until) => Some(*until),
+            Self::Off
+            | Self::Busy(_)
+            | Self::InstallsWhenTold(_)
+            | Self::Held(_)
+            | Self::Rollout(_)
+            | Self::Trial
+            | Self::RebootsWhenTold(_)
+            | Self::RebootsNever
+            | Self::NoWindow
+            | Self::Inhibited(..) => None,
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -62,6 +88,9 @@ impl fmt::Display for Reason {
                 write!(f, "waits to be told to reboot: mode is \"{mode}\"")
             }
             Self::RebootsNever => f.write_str("waits to be rebooted: reboot is \"never\""),
+            Self::ByHand(until) => {
+                write!(f, "waits for whoever installed it by hand: reboots by itself from {until}")
+            }
             Self::Window(opens) => write!(f, "waits for the window: opens {opens}"),
             Self::NoWindow => f.write_str("waits for a window: clocks skip every one"),
             Self::Inhibited(who, why) => write!(f, "inhibited by {who}: {why}"),

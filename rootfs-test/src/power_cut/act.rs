@@ -69,8 +69,10 @@ pub enum Act {
     CancelReset,
     /// `reset::carry_out_pending`
     Reset,
-    /// All that stage 1 does.
-    Boot,
+    /// `Store::count_try` of the entry that boots next
+    CountNext,
+    /// `Store::mark_running` of the entry that boots next
+    MarkNext,
 }
 
 impl Act {
@@ -93,7 +95,6 @@ impl Act {
             Self::InstallAgain(release) => drop(machine.install(release, BadSeals::Install)?),
             Self::Fetch(release) => drop(machine.fetch(release)?),
             Self::Repair(release) => drop(machine.repair(release)?),
-            Self::Boot => drop(machine.boot()?),
             _ => {}
         }
         Ok(())
@@ -106,6 +107,8 @@ impl Act {
             Self::JudgeAfterWatchdog => drop(store.judge_last_run(Reset::Watchdog)?),
             Self::CountTry(sequence) => drop(store.count_try(&entry(sequence)?)?),
             Self::MarkRunning(sequence) => drop(store.mark_running(&entry(sequence)?)?),
+            Self::CountNext => drop(store.count_try(&machine.next()?)?),
+            Self::MarkNext => drop(store.mark_running(&machine.next()?)?),
             Self::MarkSettled => drop(store.mark_settled()?),
             Self::MarkClean => drop(store.mark_clean()?),
             Self::Demote(sequence) => drop(store.demote(&entry(sequence)?)?),

@@ -57,10 +57,13 @@ impl Tape {
                 Cut { position, lost, sectors: WHOLE }
             }));
         }
-        if let Some(Entry::Write(_)) = position.checked_sub(1).and_then(|last| self.entries.get(last)) {
+        if let Some(Entry::Write(_)) =
+            position.checked_sub(1).and_then(|last| self.entries.get(last))
+        {
             let before: Vec<_> = loose.into_iter().filter(|index| index + 1 != position).collect();
             cuts.extend((0..spread.torn).map(|number| {
-                let lost = before.iter().copied().filter(|_| number % 2 == 1 && random.next() & 1 == 0);
+                let lost =
+                    before.iter().copied().filter(|_| number % 2 == 1 && random.next() & 1 == 0);
                 Cut { position, lost: lost.collect(), sectors: random.next() }
             }));
         }
@@ -70,7 +73,8 @@ impl Tape {
     /// The writes before a position that no flush has made durable.
     fn loose(&self, position: usize) -> Vec<usize> {
         let before = self.entries.get(..position).unwrap_or_default();
-        let flushed = before.iter().rposition(|entry| *entry == Entry::Flush).map_or(0, |at| at + 1);
+        let flushed =
+            before.iter().rposition(|entry| *entry == Entry::Flush).map_or(0, |at| at + 1);
         let is_loose = |index: &usize| {
             matches!(&before[*index], Entry::Write(Write { lasting: Lasting::Cached, .. }))
         };

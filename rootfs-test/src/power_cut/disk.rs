@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
 use pintle_mount::{BlockDevice, state};
@@ -45,11 +46,11 @@ impl Disk {
     /// When it cannot be mounted.
     pub fn mount(&self, content: &[u8]) -> Result<Mounted<'_>> {
         self.memory.write_all_at(content, 0)?;
+        let _turn = turn();
         let name = self.device.trim_start_matches("/dev/");
         let device = BlockDevice::of_sysfs(name).context("cannot find the loop device")?;
-        state::mount(&device, self.folder.path(), &mut || ()).map_err(|error| {
-            anyhow::anyhow!("cannot mount what a cut left: {error}")
-        })?;
+        state::mount(&device, self.folder.path(), &mut || ())
+            .map_err(|error| anyhow::anyhow!("cannot mount what a cut left: {error}"))?;
         Ok(Mounted { disk: self })
     }
 }
@@ -60,12 +61,22 @@ impl Mounted<'_> {
         self.disk.folder.path()
     }
 
+    /// Unmounts it.
+    ///
+    /// # Errors
+    /// When it is busy.
+    pub fn leave(&self) -> Result<()> {
+        let _turn = turn();
+        let flags = rustix::mount::UnmountFlags::empty();
+        Ok(rustix::mount::unmount(self.root(), flags)?)
+    }
+
     /// Unmounts it, and gives what is on the disk then.
     ///
     /// # Errors
     /// When it is busy.
     pub fn unmount(self) -> Result<Vec<u8>> {
-        rustix::mount::unmount(self.root(), rustix::mount::UnmountFlags::empty())?;
+        self.leave()?;
         let length = self.disk.memory.metadata()?.len();
         let mut content = vec![0; usize::try_from(length)?];
         self.disk.memory.read_exact_at(&mut content, 0)?;
@@ -85,4 +96,11 @@ impl Drop for Disk {
     fn drop(&mut self) {
         drop(program("losetup").args(["--detach", &self.device]).output());
     }
+}
+
+/// A repair that is started has all descriptors of all threads until it executes its program; what another thread unmounts
+/// at that moment would be busy.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -50,6 +50,16 @@ impl Machine {
         found.with_context(|| format!("cannot find an entry with sequence {sequence}"))
     }
 
+    /// The first entry in the order whose files are whole.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn next(&self) -> Result<EntryName> {
+        let order = select(&self.store.entries()?.entries, self.store.floor()?);
+        let next = order.into_iter().find(|entry| self.check(entry).is_ok());
+        next.context("cannot find an entry that boots")
+    }
+
     /// What stage 1 does, up to the mark of the entry that runs then; instead of having the kernel verify the image's
     /// blocks as it reads them, all of them are read here.
     ///

@@ -10,6 +10,9 @@ use pintle_verify::Digest;
 
 use super::machine::Machine;
 
+/// What becomes the wish for a reset; means nothing before.
+const DRAFT: &str = "data/factory-reset~";
+
 /// The content of `images/`, `trust/` and `data/`. What is in `incoming/` and `trash/` nobody is promised.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Seen {
@@ -105,6 +108,9 @@ fn names(folder: &Path) -> Result<BTreeSet<String>> {
 fn read_tree(root: &Path, below: &str, tree: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
     for name in names(&root.join(below))? {
         let path = format!("{below}/{name}");
+        if path == DRAFT {
+            continue;
+        }
         if root.join(&path).is_dir() {
             tree.insert(path.clone(), Vec::new());
             read_tree(root, &path, tree)?;

@@ -18,7 +18,11 @@ impl Rule<'_> {
         self.entries_are_old_or_new(now)?;
         self.next_is_old_or_new(now)?;
         self.trust_is_old_or_new(now)?;
-        ensure!(now.data == self.before.data || now.data == self.after.data, "data is mixed: {:?}", now.data.keys());
+        ensure!(
+            now.data == self.before.data || now.data == self.after.data,
+            "data is mixed: {:?}",
+            now.data.keys()
+        );
         Ok(())
     }
 
@@ -48,7 +52,10 @@ impl Rule<'_> {
             }
             let kept = before.is_empty() || after.is_empty() || !now.is_empty();
             ensure!(kept && now.len() <= before.len().max(after.len()), "{sequence}: {now:?}");
-            ensure!(before != after || now.len() == before.len(), "{sequence} was not to change: {now:?}");
+            ensure!(
+                before != after || now.len() == before.len(),
+                "{sequence} was not to change: {now:?}"
+            );
         }
         Ok(())
     }
@@ -59,7 +66,8 @@ impl Rule<'_> {
         ensure!(boots.is_some(), "nothing boots");
         self.may_boot(boots.unwrap_or_default())?;
         // What is chosen is whole, unless it was damaged before.
-        let was_damaged = self.before.entries.values().flatten().any(|entry| !entry.flaw.is_empty());
+        let was_damaged =
+            self.before.entries.values().flatten().any(|entry| !entry.flaw.is_empty());
         ensure!(first == boots || was_damaged, "{first:?} is chosen and does not boot");
         let lost = !self.before.good().is_empty() && !self.after.good().is_empty();
         ensure!(!lost || !now.good().is_empty(), "no good entry is left");

@@ -36,7 +36,11 @@ pub(crate) struct Scene {
 pub(crate) enum Without {
     Nothing,
     /// The `number`th call of this name in the act with this index does nothing and says that it went well.
-    Sync { act: usize, call: String, number: usize },
+    Sync {
+        act: usize,
+        call: String,
+        number: usize,
+    },
 }
 
 /// A scene's recording.
@@ -51,22 +55,12 @@ pub(crate) struct Recorded {
 
 impl Scene {
     /// Plays the scene.
-    pub(crate) fn record(&self, options: &str, without: &Without) -> Result<Recorded> {
-        let base = self.base()?;
-        let recorder = Recorder::start(&base, options)?;
-        let root = recorder.root();
-        let mut marks = vec![(recorder.position()?, Seen::look(&root)?)];
-        let mut syncs = Vec::new();
-        for (index, act) in self.acts.iter().enumerate() {
-            syncs.push(traced(act, &root, &without.injection(index))?);
-            marks.push((recorder.position()?, Seen::look(&root)?));
-        }
-        let tape = Tape { base, entries: recorder.stop()? };
-        Ok(Recorded { tape, marks, acts: self.acts.clone(), syncs })
+    pub(crate) fn record(&self) -> Result<Recorded> {
+        record(self.base()?, &self.acts, OPTIONS)
     }
 
     /// The disk before the recording.
-    fn base(&self) -> Result<Vec<u8>> {
+    pub(crate) fn base(&self) -> Result<Vec<u8>> {
         let file = NamedTempFile::new()?;
         file.as_file().set_len(DISK)?;
         run(program("mkfs.ext4").args(["-q", "-m0", "-b4096", "-O", "verity"]).arg(file.path()))?;
@@ -78,6 +72,30 @@ impl Scene {
         (self.meddle)(mounted.root());
         mounted.unmount()
     }
+}
+
+/// Has the acts done on a disk with this content.
+pub(crate) fn record(base: Vec<u8>, acts: &[Act], options: &str) -> Result<Recorded> {
+    record_without(base, acts, options, &Without::Nothing)
+}
+
+/// The same with something left out.
+pub(crate) fn record_without(
+    base: Vec<u8>,
+    acts: &[Act],
+    options: &str,
+    without: &Without,
+) -> Result<Recorded> {
+    let recorder = Recorder::start(&base, options)?;
+    let root = recorder.root();
+    let mut marks = vec![(recorder.position()?, Seen::look(&root)?)];
+    let mut syncs = Vec::new();
+    for (index, act) in acts.iter().enumerate() {
+        syncs.push(traced(act, &root, &without.injection(index))?);
+        marks.push((recorder.position()?, Seen::look(&root)?));
+    }
+    let tape = Tape { base, entries: recorder.stop()? };
+    Ok(Recorded { tape, marks, acts: acts.to_vec(), syncs })
 }
 
 impl Without {

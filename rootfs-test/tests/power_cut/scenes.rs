@@ -54,31 +54,96 @@ pub(crate) fn all(releases: &Releases) -> Vec<Scene> {
     let trial = || [old(), vec![Act::Install(path(42))]].concat();
     let kept = ["/etc/ssh", "/var/lib/app/db"].map(str::to_owned).to_vec();
     vec![
-        scene("update", old(), nothing, [
-            vec![Act::Install(path(42))],
-            boot(42).to_vec(),
-            vec![Act::Bless(42), Act::MarkSettled, Act::MarkClean],
-        ].concat()),
-        scene("fetch", old(), nothing, vec![Act::Fetch(path(42)), Act::CountTry(42), Act::Bless(42)]),
-        scene("fallback", trial(), nothing, [
-            boot(42).to_vec(), boot(42).to_vec(), boot(42).to_vec(),
-            vec![Act::RememberBad(42), Act::NoteUnreached(42)], boot(41).to_vec(),
-            vec![Act::ForgetUnreached(42), Act::Retry(42)],
-        ].concat()),
-        scene("doubt", both(), nothing, [
-            vec![Act::MarkRunning(42), Act::MarkRunning(42), Act::MarkRunning(42), Act::Judge],
-            vec![Act::CountTry(42), Act::Bless(42), Act::JudgeAfterWatchdog, Act::Bless(42)],
-            vec![Act::Demote(42), Act::Bless(42), Act::Demote(42)],
-        ].concat()),
-        scene("rollback", three(), nothing, vec![Act::RollBack(41), Act::Retry(43), Act::Reject(43)]),
-        scene("reseal", trial(), nothing, vec![
-            Act::Install(releases.resealed.path().to_owned()), Act::Reject(42),
-            Act::InstallAgain(releases.resealed.path().to_owned()),
-        ]),
+        scene(
+            "update",
+            old(),
+            nothing,
+            [
+                vec![Act::Install(path(42))],
+                boot(42).to_vec(),
+                vec![Act::Bless(42), Act::MarkSettled, Act::MarkClean],
+            ]
+            .concat(),
+        ),
+        scene(
+            "fetch",
+            old(),
+            nothing,
+            vec![Act::Fetch(path(42)), Act::CountTry(42), Act::Bless(42)],
+        ),
+        scene(
+            "fallback",
+            trial(),
+            nothing,
+            [
+                boot(42).to_vec(),
+                boot(42).to_vec(),
+                boot(42).to_vec(),
+                vec![Act::RememberBad(42), Act::NoteUnreached(42)],
+                boot(41).to_vec(),
+                vec![Act::ForgetUnreached(42), Act::Retry(42)],
+            ]
+            .concat(),
+        ),
+        scene(
+            "doubt",
+            both(),
+            nothing,
+            [
+                vec![Act::MarkRunning(42), Act::MarkRunning(42), Act::MarkRunning(42), Act::Judge],
+                vec![Act::CountTry(42), Act::Bless(42), Act::JudgeAfterWatchdog, Act::Bless(42)],
+                vec![Act::Demote(42), Act::Bless(42), Act::Demote(42)],
+            ]
+            .concat(),
+        ),
+        scene(
+            "rollback",
+            three(),
+            nothing,
+            vec![Act::RollBack(41), Act::Retry(43), Act::Reject(43)],
+        ),
+        scene(
+            "reseal",
+            trial(),
+            nothing,
+            vec![
+                Act::Install(releases.resealed.path().to_owned()),
+                Act::Reject(42),
+                Act::InstallAgain(releases.resealed.path().to_owned()),
+            ],
+        ),
         scene("repair", both(), damage, vec![Act::Repair(path(42))]),
-        scene("prune", three(), nothing, vec![Act::Pin(41), Act::Unpin(41), Act::Hold, Act::Release, Act::Prune(1), Act::EmptyTrash]),
-        scene("reset", both(), local_changes, vec![Act::WishReset(Vec::new()), Act::CancelReset, Act::WishReset(Vec::new()), Act::Reset, Act::EmptyTrash]),
-        scene("reset-keep", both(), local_changes, vec![Act::WishReset(kept), Act::Reset, Act::EmptyTrash]),
+        scene(
+            "prune",
+            three(),
+            nothing,
+            vec![
+                Act::Pin(41),
+                Act::Unpin(41),
+                Act::Hold,
+                Act::Release,
+                Act::Prune(1),
+                Act::EmptyTrash,
+            ],
+        ),
+        scene(
+            "reset",
+            both(),
+            local_changes,
+            vec![
+                Act::WishReset(Vec::new()),
+                Act::CancelReset,
+                Act::WishReset(Vec::new()),
+                Act::Reset,
+                Act::EmptyTrash,
+            ],
+        ),
+        scene(
+            "reset-keep",
+            both(),
+            local_changes,
+            vec![Act::WishReset(kept), Act::Reset, Act::EmptyTrash],
+        ),
     ]
 }
 

@@ -14,7 +14,7 @@ use pintle_update::{BadSeals, Emptied};
 use pintle_verify::Digest;
 
 use crate::rule::Rule;
-use crate::scene::Recorded;
+use crate::scene::{OPTIONS, Recorded};
 use crate::scenes::{NEXT, Releases};
 
 /// What became of a recording's states.
@@ -22,6 +22,14 @@ use crate::scenes::{NEXT, Releases};
 pub(crate) struct Swept {
     pub(crate) states: BTreeSet<Digest>,
     pub(crate) failures: Vec<String>,
+}
+
+impl Swept {
+    /// Takes up what became of a scene's.
+    pub(crate) fn add(&mut self, scene: &str, other: Swept) {
+        self.states.extend(other.states);
+        self.failures.extend(other.failures.iter().map(|failure| format!("{scene}: {failure}")));
+    }
 }
 
 /// A state, and which act it is in: before the first, in one, or after the last.
@@ -34,7 +42,7 @@ pub(crate) struct Job {
 /// States of each position; more where the environment asks for it.
 pub(crate) fn spread() -> Spread {
     let more = std::env::var("PINTLE_POWER_CUT_SPREAD").ok().and_then(|text| text.parse().ok());
-    let times = more.unwrap_or(1);
+    let times = more.unwrap_or(1) * 4;
     Spread { subsets: times, torn: times }
 }
 
@@ -63,7 +71,11 @@ pub(crate) fn sweep(recorded: &Recorded, releases: &Releases, spread: Spread) ->
 }
 
 /// The first state that breaks the rule, looked for at the ends of acts first: a sync that is missing shows there.
-pub(crate) fn first_failure(recorded: &Recorded, disk: &Disk, releases: &Releases) -> Option<String> {
+pub(crate) fn first_failure(
+    recorded: &Recorded,
+    disk: &Disk,
+    releases: &Releases,
+) -> Option<String> {
     let jobs = jobs(recorded, Spread { subsets: 2, torn: 0 });
     jobs.iter().rev().find_map(|job| {
         let error = survive(recorded, job, disk, releases).err()?;
@@ -122,7 +134,7 @@ fn survive(recorded: &Recorded, job: &Job, disk: &Disk, releases: &Releases) -> 
     check_data(recorded, &now, &booted)?;
     update(&machine, releases, job).context("updating")?;
     drop(machine);
-    mounted.unmount()?;
+    mounted.leave()?;
     Ok(())
 }
 
@@ -151,7 +163,29 @@ fn update(machine: &Machine, releases: &Releases, job: &Job) -> Result<()> {
     Ok(())
 }
 
-/// The acts of a boot and an update, for a cut within them.
-pub(crate) fn recovery(releases: &Releases) -> Vec<Act> {
-    vec![Act::Boot, Act::Install(releases.path(NEXT).to_owned())]
+/// What becomes of one of so many states: a second cut, while it is booted and updated.
+const SECOND_CUT_EVERY: usize = 10;
+
+/// Boots and updates a sample of a recording's states on a disk that is recorded again, and tries what a cut leaves of that.
+pub(crate) fn sweep_recoveries(recorded: &Recorded, releases: &Releases) -> Result<Swept> {
+    let mut all = Swept::default();
+    for job in jobs(recorded, spread()).iter().step_by(SECOND_CUT_EVERY) {
+        let base = recorded.tape.content(&job.cut);
+        // One that needs a repair first is not mounted by mount(8) alone.
+        let Ok(recovery) = crate::scene::record(base, &recovery(releases), OPTIONS) else {
+            continue;
+        };
+        let mut swept = sweep(&recovery, releases, Spread { subsets: 1, torn: 1 })?;
+        let cut = describe(recorded, job);
+        all.failures
+            .extend(swept.failures.drain(..).map(|failure| format!("{cut}, then {failure}")));
+        all.states.append(&mut swept.states);
+    }
+    Ok(all)
+}
+
+/// What a machine does after a cut.
+fn recovery(releases: &Releases) -> Vec<Act> {
+    let next = releases.path(NEXT).to_owned();
+    vec![Act::Prepare, Act::Reset, Act::Judge, Act::CountNext, Act::MarkNext, Act::Fetch(next)]
 }

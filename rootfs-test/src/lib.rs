@@ -26,6 +26,8 @@ mod layer;
 #[cfg(feature = "harness")]
 mod machine;
 #[cfg(feature = "harness")]
+pub mod power_cut;
+#[cfg(feature = "harness")]
 mod qmp;
 #[cfg(feature = "harness")]
 mod registry;

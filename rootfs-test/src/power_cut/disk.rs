@@ -36,6 +36,7 @@ impl Disk {
         let memory = File::from(memfd_create(c"disk", MemfdFlags::CLOEXEC)?);
         memory.set_len(bytes)?;
         let file = format!("/proc/{}/fd/{}", std::process::id(), memory.as_raw_fd());
+        let _turn = turn();
         let device = run(program("losetup").args(["--find", "--show", &file]))?.trim().to_owned();
         Ok(Disk { memory, device, folder: TempDir::with_prefix("pintle-disk-")? })
     }
@@ -94,12 +95,13 @@ impl Drop for Mounted<'_> {
 
 impl Drop for Disk {
     fn drop(&mut self) {
+        let _turn = turn();
         drop(program("losetup").args(["--detach", &self.device]).output());
     }
 }
 
-/// A repair that is started has all descriptors of all threads until it executes its program; what another thread unmounts
-/// at that moment would be busy.
+/// A program that is started, a repair or losetup, has all descriptors of all threads until it is executed; what another
+/// thread unmounts at that moment would be busy.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)

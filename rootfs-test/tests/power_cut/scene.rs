@@ -1,5 +1,6 @@
 //! Acts in a row, on a disk of their own.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -49,6 +50,8 @@ pub(crate) struct Recorded {
     /// Where each act ended, the first number before all of them; and what was there to be seen then.
     pub(crate) marks: Vec<(usize, Seen)>,
     pub(crate) acts: Vec<Act>,
+    /// The data after a reset that is wished for.
+    pub(crate) reset: Option<BTreeMap<String, Vec<u8>>>,
     /// The syncs of each act: the call, and what was synced.
     pub(crate) syncs: Vec<Vec<(String, String)>>,
 }
@@ -95,7 +98,10 @@ pub(crate) fn record_without(
         marks.push((recorder.position()?, Seen::look(&root)?));
     }
     let tape = Tape { base, entries: recorder.stop()? };
-    Ok(Recorded { tape, marks, acts: acts.to_vec(), syncs })
+    // The acts after the wish are those that carry it out.
+    let resets = marks.iter().rev().find(|(_, seen)| !seen.is_wished_for());
+    let reset = resets.map(|(_, seen)| seen.data.clone());
+    Ok(Recorded { tape, marks, acts: acts.to_vec(), reset, syncs })
 }
 
 impl Without {

@@ -73,10 +73,12 @@ pub(crate) fn sweep(recorded: &Recorded, releases: &Releases, spread: Spread) ->
 /// The first state that breaks the rule, looked for at the ends of acts first: a sync that is missing shows there.
 pub(crate) fn first_failure(
     recorded: &Recorded,
+    act: usize,
     disk: &Disk,
     releases: &Releases,
 ) -> Option<String> {
-    let jobs = jobs(recorded, Spread { subsets: 2, torn: 0 });
+    let mut jobs = jobs(recorded, Spread { subsets: 2, torn: 0 });
+    jobs.retain(|job| job.window > act);
     jobs.iter().rev().find_map(|job| {
         let error = survive(recorded, job, disk, releases).err()?;
         Some(format!("{}: {error:#}", describe(recorded, job)))
@@ -144,10 +146,8 @@ fn check_data(recorded: &Recorded, now: &Seen, booted: &Seen) -> Result<()> {
         ensure!(booted.data == now.data || now.data.is_empty(), "the boot changes data");
         return Ok(());
     }
-    // The acts after the wish are those that carry it out.
-    let reset = recorded.marks.iter().rev().find(|(_, seen)| !seen.is_wished_for());
-    let (_, reset) = reset.context("no act carries the reset out")?;
-    ensure!(booted.data == reset.data, "the reset keeps {:?}", booted.data.keys());
+    let reset = recorded.reset.as_ref().context("no act carries the reset out")?;
+    ensure!(booted.data == *reset, "the reset keeps {:?}", booted.data.keys());
     Ok(())
 }
 
@@ -169,13 +169,14 @@ const SECOND_CUT_EVERY: usize = 10;
 /// Boots and updates a sample of a recording's states on a disk that is recorded again, and tries what a cut leaves of that.
 pub(crate) fn sweep_recoveries(recorded: &Recorded, releases: &Releases) -> Result<Swept> {
     let mut all = Swept::default();
+    let few = Spread { subsets: 1, torn: 1 };
     for job in jobs(recorded, spread()).iter().step_by(SECOND_CUT_EVERY) {
         let base = recorded.tape.content(&job.cut);
         // One that needs a repair first is not mounted by mount(8) alone.
-        let Ok(recovery) = crate::scene::record(base, &recovery(releases), OPTIONS) else {
+        let Ok(again) = crate::scene::record(base, &recovery(releases), OPTIONS) else {
             continue;
         };
-        let mut swept = sweep(&recovery, releases, Spread { subsets: 1, torn: 1 })?;
+        let mut swept = sweep(&Recorded { reset: recorded.reset.clone(), ..again }, releases, few)?;
         let cut = describe(recorded, job);
         all.failures
             .extend(swept.failures.drain(..).map(|failure| format!("{cut}, then {failure}")));

@@ -6,6 +6,7 @@ pub mod act;
 pub mod cut;
 pub mod disk;
 pub mod machine;
+pub mod mounts;
 pub mod recorder;
 pub mod seen;
 pub mod write_log;

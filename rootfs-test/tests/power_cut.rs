@@ -20,6 +20,7 @@ mod sweep;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, ensure};
+use pintle_rootfs_test::power_cut::mounts::Mounts;
 use sweep::Swept;
 
 /// So many distinct states are to be tried at least.
@@ -31,6 +32,7 @@ static TURN: Mutex<()> = Mutex::new(());
 #[test]
 fn whatever_a_cut_leaves_boots_the_old_or_the_new_and_updates() -> Result<()> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _mounts = Mounts::enter()?;
     let releases = scenes::Releases::new();
     let mut all = Swept::default();
     for scene in scenes::all(&releases) {
@@ -60,6 +62,7 @@ fn whatever_a_cut_leaves_boots_the_old_or_the_new_and_updates() -> Result<()> {
 #[test]
 fn no_sync_can_be_left_out() -> Result<()> {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _mounts = Mounts::enter()?;
     let releases = scenes::Releases::new();
     let (mut found, mut hidden, mut missed) = (0, 0, Vec::new());
     for scene in scenes::all(&releases) {

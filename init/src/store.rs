@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 
 use pintle_config::Boot;
 use pintle_update::{BadSeal, Emptied, EntryFiles, EntryName, EntryState, Store, Tries, select};
-use pintle_verify::{
-    Architecture, Expect, KeySet, Refusal, Seal, Unverified, Verified, seal_digest,
-};
+use pintle_verify::{Architecture, Expect, KeySet, Refusal, Seal, Unverified, Verified};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{self as rfs, Mode, OFlags};
 
@@ -206,13 +204,12 @@ impl Machine {
         }
     }
 
-    /// The seal of an entry, if it vouches for it and is not remembered yet.
+    /// What is to be remembered of an entry, if its seal vouches for it and is not remembered yet.
     fn seal_to_remember(&self, entry: &EntryName) -> Result<Option<BadSeal>, Error> {
         let Ok(EntryFiles { seal, .. }) = self.store.open_entry(entry) else { return Ok(None) };
-        let (sequence, digest) = (entry.sequence(), seal_digest(&seal));
-        let vouches = self.verify(&seal).is_ok_and(|verified| entry.agrees_with(&verified));
-        let new = vouches && !self.store.is_bad(&digest)?;
-        Ok(new.then_some(BadSeal { sequence, digest }))
+        let Ok(seal) = self.verify(&seal) else { return Ok(None) };
+        let new = entry.agrees_with(&seal) && !self.store.is_bad(&seal)?;
+        Ok(new.then(|| BadSeal::of(&seal)))
     }
 
     /// What a healthy machine has time for. The trash has its turn again at the next boot.

@@ -1,14 +1,14 @@
 //! Whatever a new image does, the machine comes back to one that works.
 
-use std::path::Path;
+use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use pintle_rootfs_test::cargo::Binary;
-use pintle_rootfs_test::host::{program, run};
 use pintle_rootfs_test::{
     Base, Board, ContainerImage, Ext4, Initrd, Kernel, Keys, Machine, Release, Report, Series,
     State, Vm,
 };
+use pintle_verify::peek;
 
 /// A service that never says that it is ready.
 const NEVER_READY: &str = r#"
@@ -40,7 +40,7 @@ fn an_image_whose_init_crashes_has_its_tries_and_no_more() -> Result<()> {
 #[test]
 fn an_image_that_hangs_is_reset_by_the_watchdog_and_has_its_tries_and_no_more() -> Result<()> {
     // The agent serves its port, and knows nothing of a watchdog.
-    let agent = std::fs::read(Binary::Agent.build()?)?;
+    let agent = fs::read(Binary::Agent.build()?)?;
     let image =
         ContainerImage::with_nothing(Base::Busybox, "3.0.0").service("system", "[system]\n");
     falls_back(&image.file("usr/lib/pintle/pintle-init", 0o755, agent))
@@ -94,8 +94,8 @@ fn a_blessed_image_that_crash_loops_later_falls_back_and_is_remembered() -> Resu
     machine.wait_for("entry-demoted")?;
     falls_from_2_to_1(&mut machine, &["2_2.0.0", "2_2.0.0+2-1", "2_2.0.0+1-2", "2_2.0.0+0-3"])?;
     machine.wait_for("bad-remembered")?;
-    let seal = sha256(&broken.folder().join("seal"))?;
-    machine.run(&["/bin/test", "-e", &format!("/run/pintle/state/trust/bad-2-{seal}")])?;
+    let image = peek(&fs::read(broken.folder().join("seal"))?)?.root_hash.hex();
+    machine.run(&["/bin/test", "-e", &format!("/run/pintle/state/trust/bad-2-{image}")])?;
     Ok(())
 }
 
@@ -157,7 +157,7 @@ essential = true
     let state = two_images(&image, &keys)?;
     let mut machine = vm(&keys, &["verity=dm"])?.disk(state.disk()).boot()?;
     machine.wait_for("blessed")?;
-    let root = std::fs::read(release.folder().join("root.img"))?;
+    let root = fs::read(release.folder().join("root.img"))?;
     let mut blocks = root.chunks(4096).zip((0_u64..).step_by(4096));
     let start = blocks.find(|(block, _)| content.as_bytes().starts_with(&block[..64]));
     let (_, start) = start.context("the file is not in the image")?;
@@ -185,11 +185,6 @@ fn falls_from_2_to_1(machine: &mut Machine, before: &[&str]) -> Result<()> {
     let (last, others) = chosen.split_last().context("nothing was booted")?;
     ensure!(last == "1_1.0.0" && others == before, "{chosen:?}");
     Ok(())
-}
-
-fn sha256(file: &Path) -> Result<String> {
-    let said = run(program("sha256sum").arg(file))?;
-    Ok(said.split(' ').next().unwrap_or_default().to_owned())
 }
 
 #[test]

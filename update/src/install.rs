@@ -1,7 +1,7 @@
 //! How a release becomes an entry: whether it may, and the steps.
 
+use pintle_verify::Seal;
 use pintle_verify::verity::Geometry;
-use pintle_verify::{Digest, Seal};
 
 use crate::{EntryName, EntryState, Piece, Place, Refused, Step, Tries, Trust};
 
@@ -148,11 +148,11 @@ const METADATA_SHARE: u64 = 512;
 const SEAL_FILE: u64 = 4096;
 
 /// Whether a release may be installed, by what the machine remembers.
-pub fn admit(trust: &Trust, seal: &Seal, digest: &Digest, bad: BadSeals) -> Result<(), Refused> {
+pub fn admit(trust: &Trust, seal: &Seal, bad: BadSeals) -> Result<(), Refused> {
     if seal.sequence < trust.floor {
         return Err(Refused::BelowFloor);
     }
-    if bad == BadSeals::Refuse && trust.is_bad(digest) {
+    if bad == BadSeals::Refuse && trust.is_bad(seal) {
         return Err(Refused::RememberedBad);
     }
     Ok(())

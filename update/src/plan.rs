@@ -164,11 +164,11 @@ pub fn raise_floor(trust: &Trust, floor: u64) -> Vec<Step> {
     }
 }
 
-/// Remembers a seal as bad. Where too many are remembered already, the one with the lowest sequence
+/// Remembers that something is bad. Where too many are remembered already, the one with the lowest sequence
 /// gives its file.
 pub fn remember_bad(trust: &Trust, bad: BadSeal) -> Vec<Step> {
     match trust.bad.as_slice() {
-        _ if trust.is_bad(&bad.digest) => Vec::new(),
+        known if known.contains(&bad) => Vec::new(),
         [lowest, ..] if trust.bad.len() >= MAX_BAD => {
             change_record(Record::Bad(*lowest), Record::Bad(bad))
         }

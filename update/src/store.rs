@@ -1,4 +1,4 @@
-use pintle_verify::{Digest, Seal, Verified, peek, seal_digest};
+use pintle_verify::{Seal, Verified, peek};
 use rustix::fd::BorrowedFd;
 
 use crate::hands::Hands;
@@ -162,7 +162,7 @@ impl Store {
         self.hands.carry_out(&plan::roll_back(&entries, trust.floor, target)?)
     }
 
-    /// Remembers a seal that turned out bad, so that it is not installed again by itself.
+    /// Remembers what turned out bad, so that it is not installed again by itself.
     pub fn remember_bad(&self, bad: BadSeal) -> Result<(), Error> {
         self.hands.carry_out(&plan::remember_bad(&self.trust()?, bad))
     }
@@ -197,9 +197,9 @@ impl Store {
         self.hands.carry_out(&plan::set_hold(&self.trust()?, hold))
     }
 
-    /// Whether a seal file with this digest turned out bad.
-    pub fn is_bad(&self, digest: &Digest) -> Result<bool, Error> {
-        Ok(self.trust()?.is_bad(digest))
+    /// Whether what this seals turned out bad.
+    pub fn is_bad(&self, seal: &Seal) -> Result<bool, Error> {
+        Ok(self.trust()?.is_bad(seal))
     }
 
     /// Removes the entries that would be the last to boot, all but `keep`; pinned ones, what has one of
@@ -241,7 +241,7 @@ impl Store {
         if peek(&release.seal).as_ref() != Ok(&**seal) {
             return Err(Refused::OtherSeal.into());
         }
-        install::admit(&self.trust()?, seal, &seal_digest(&release.seal), bad)?;
+        install::admit(&self.trust()?, seal, bad)?;
         let _only_one = self.hands.lock(&Place::incoming())?;
         let entries = self.entries()?.entries;
         match entries.into_iter().find(|entry| entry.sequence() == seal.sequence) {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use pintle_verify::Digest;
+use pintle_verify::{Digest, Seal};
 
 use crate::Mark;
 use crate::name::parse_decimal;
@@ -15,7 +15,7 @@ pub struct Trust {
     /// `floor-<sequence>`: the lowest sequence that may still be installed or booted. Where there
     /// are several names the highest counts.
     pub floor: u64,
-    /// `bad-<sequence>-<digest>`: seals that are not installed again by themselves, the lowest
+    /// `bad-<sequence>-<root hash>`: what is not installed again by itself, the lowest
     /// sequence first.
     pub bad: Vec<BadSeal>,
     /// `pinned-<sequence>`: the operator wants these entries kept.
@@ -43,13 +43,21 @@ pub enum Hold {
     On,
 }
 
-/// A seal that turned out bad.
+/// What turned out bad: an image under a sequence, whoever signed for it and however the rest of its
+/// seal reads now.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct BadSeal {
-    /// The sequence that it states.
+    /// The sequence.
     pub sequence: u64,
-    /// SHA-256 of the seal file.
-    pub digest: Digest,
+    /// The root hash of the image.
+    pub root_hash: Digest,
+}
+
+impl BadSeal {
+    /// What is remembered where this is the seal of an entry that turned out bad.
+    pub fn of(seal: &Seal) -> Self {
+        Self { sequence: seal.sequence, root_hash: seal.root_hash }
+    }
 }
 
 impl Trust {
@@ -67,9 +75,9 @@ impl Trust {
         self.marks.last().copied().unwrap_or_default()
     }
 
-    /// Whether a seal file with this digest turned out bad.
-    pub fn is_bad(&self, digest: &Digest) -> bool {
-        self.bad.iter().any(|bad| bad.digest == *digest)
+    /// Whether what this seals turned out bad.
+    pub fn is_bad(&self, seal: &Seal) -> bool {
+        self.bad.contains(&BadSeal::of(seal))
     }
 
     fn take(&mut self, name: &str) {
@@ -122,8 +130,8 @@ impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Floor(floor) => write!(f, "floor-{floor}"),
-            Self::Bad(BadSeal { sequence, digest }) => {
-                write!(f, "bad-{sequence}-{}", digest.hex())
+            Self::Bad(BadSeal { sequence, root_hash }) => {
+                write!(f, "bad-{sequence}-{}", root_hash.hex())
             }
             Self::Mark(mark) => mark.fmt(f),
             Self::Pinned(sequence) => write!(f, "pinned-{sequence}"),
@@ -135,7 +143,7 @@ impl fmt::Display for Record {
 }
 
 fn parse_bad(text: &str) -> Option<BadSeal> {
-    let (sequence, digest) = text.split_once('-')?;
-    let digest = format!("sha256:{digest}").parse().ok()?;
-    Some(BadSeal { sequence: parse_decimal(sequence)?, digest })
+    let (sequence, root_hash) = text.split_once('-')?;
+    let root_hash = format!("sha256:{root_hash}").parse().ok()?;
+    Some(BadSeal { sequence: parse_decimal(sequence)?, root_hash })
 }

@@ -133,14 +133,14 @@ fn a_rollback_goes_down_one_by_one() {
 
 #[test]
 fn what_is_remembered_stays_remembered() {
-    let bad = |number: u64| BadSeal { sequence: number, digest: Digest::of(&[number as u8]) };
+    let bad = |number: u64| BadSeal { sequence: number, root_hash: Digest::of(&[number as u8]) };
     let empty = names(["images/41_1.3.0"]);
     let steps = plan::remember_bad(&trust_of(&empty), bad(1));
     Case::of_names(empty.clone(), steps, &|_| true).check();
 
     let mut full = empty;
     for number in 1..=plan::MAX_BAD as u64 {
-        full.extend(names([format!("trust/bad-{number}-{}", bad(number).digest.hex())]));
+        full.extend(names([format!("trust/bad-{number}-{}", bad(number).root_hash.hex())]));
     }
     let steps = plan::remember_bad(&trust_of(&full), bad(100));
     let keeps = |names: &Names| trust_of(names).bad.len() == plan::MAX_BAD;

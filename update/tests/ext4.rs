@@ -73,7 +73,7 @@ fn every_change_is_durable_when_its_function_returns() {
     assert_durable(&disk, "settling");
     let trial = store.demote(&good).unwrap();
     assert_durable(&disk, "demoting");
-    store.remember_bad(BadSeal { sequence: 42, digest: Digest::of(b"") }).unwrap();
+    store.remember_bad(BadSeal { sequence: 42, root_hash: Digest::of(b"") }).unwrap();
     assert_durable(&disk, "remembering");
     store.reject(&trial).unwrap();
     assert_durable(&disk, "rejecting");
@@ -208,7 +208,7 @@ fn a_full_disk_still_counts_blesses_demotes_remembers_and_prunes() {
     let good = store.bless(&counted, &seal).unwrap();
     store.demote(&good).unwrap();
     store.mark_clean().unwrap();
-    store.remember_bad(BadSeal { sequence: 41, digest: Digest::of(b"") }).unwrap();
+    store.remember_bad(BadSeal { sequence: 41, root_hash: Digest::of(b"") }).unwrap();
     assert_eq!(store.prune(0, &[42]).unwrap(), [entry("41_1.3.0+3-0")]);
     assert_eq!(store.empty_trash(100).unwrap(), Emptied::Whole);
     let entries = store.entries().unwrap().entries;

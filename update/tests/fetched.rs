@@ -9,9 +9,9 @@ use std::path::PathBuf;
 
 use pintle_update::scrub::{Scrub, Scrubbed};
 use pintle_update::{
-    BadSeals, Begun, EntryName, Error, Hold, Incoming, Installed, Refused, Room, Store, Wanted,
+    BadSeal, BadSeals, Begun, EntryName, Error, Hold, Incoming, Installed, Refused, Room, Store,
+    Wanted,
 };
-use pintle_verify::seal_digest;
 use release::Release;
 use tempfile::TempDir;
 
@@ -200,8 +200,7 @@ fn a_scrub_finds_each_damaged_block() {
 #[test]
 fn what_turned_out_bad_is_not_begun() {
     let (machine, release) = (Machine::new(), Release::new(42, "1.4.0", 10));
-    let digest = seal_digest(&release.open().0.seal);
-    machine.store.remember_bad(pintle_update::BadSeal { sequence: 42, digest }).unwrap();
+    machine.store.remember_bad(BadSeal::of(&release.open().1)).unwrap();
     assert_eq!(machine.begin(&release).unwrap_err(), Error::Refused(Refused::RememberedBad));
     assert_eq!(machine.names("incoming"), [""; 0]);
 }

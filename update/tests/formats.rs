@@ -57,7 +57,7 @@ fn what_is_read() {
     let trust = store.trust().unwrap();
     let expected = Trust {
         floor: 41,
-        bad: vec![BadSeal { sequence: 40, digest: Digest::of(b"") }],
+        bad: vec![BadSeal { sequence: 40, root_hash: Digest::of(b"") }],
         pinned: [41].into(),
         shipped: Some(41),
         unreached: [39].into(),
@@ -173,7 +173,7 @@ impl Machine {
         store.ship(&entry("41_1.3.0+3-0")).unwrap();
         store.pin(&entry("41_1.3.0+3-0")).unwrap();
         store.note_unreached(&entry("39_1.1.0+0-3")).unwrap();
-        store.remember_bad(BadSeal { sequence: 40, digest: Digest::of(b"") }).unwrap();
+        store.remember_bad(BadSeal { sequence: 40, root_hash: Digest::of(b"") }).unwrap();
         store.set_hold(Hold::On).unwrap();
         fs::create_dir(self.directory.path().join("data")).unwrap();
         let kept = ["/etc/ssh", "/var/lib/app"].map(|path| path.parse::<KeptPath>().unwrap());

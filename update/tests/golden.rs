@@ -201,7 +201,7 @@ fn seal() -> Seal {
 }
 
 fn bad_seal(sequence: u64) -> BadSeal {
-    BadSeal { sequence, digest: Digest::of(&sequence.to_le_bytes()) }
+    BadSeal { sequence, root_hash: Digest::of(&sequence.to_le_bytes()) }
 }
 
 fn running(sequence: u64, lapses: u8) -> Mark {

@@ -12,7 +12,7 @@ use pintle_update::{
     BadSeal, BadSeals, Emptied, EntryName, Error, Installed, Mark, Refused, Reset, Store, Tries,
     select,
 };
-use pintle_verify::seal_digest;
+use pintle_verify::Percent;
 use release::{Release, believe};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
@@ -217,12 +217,26 @@ fn a_bad_release_is_refused_unless_somebody_insists() {
     let machine = Machine::new();
     let release = Release::new(42, "1.4.0", 10);
     let (files, seal) = release.open();
-    let digest = seal_digest(&files.seal);
-    machine.store.remember_bad(BadSeal { sequence: 42, digest }).unwrap();
-    assert!(machine.store.is_bad(&digest).unwrap());
+    machine.store.remember_bad(BadSeal::of(&seal)).unwrap();
+    assert!(machine.store.is_bad(&seal).unwrap());
     assert_eq!(machine.install(&release), Err(Refused::RememberedBad.into()));
     machine.store.install(&files, &seal, BadSeals::Install).unwrap();
     assert_eq!(machine.names("images"), ["42_1.4.0+3-0"]);
+}
+
+/// A builder may widen the rollout of what turned out bad on some machines; those know better.
+#[test]
+fn a_bad_release_is_refused_however_its_seal_reads_now() {
+    let machine = Machine::new();
+    let mut release = Release::new(42, "1.4.0", 10);
+    machine.store.remember_bad(BadSeal::of(&release.seal)).unwrap();
+    release.reseal(|seal| {
+        seal.created += 1;
+        seal.rollout = Percent::NONE;
+    });
+    assert_eq!(machine.install(&release), Err(Refused::RememberedBad.into()));
+    let next = Release::new(43, "1.4.0", 10);
+    machine.install(&next).unwrap();
 }
 
 #[test]

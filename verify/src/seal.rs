@@ -97,7 +97,7 @@ pub fn signers(bytes: &[u8]) -> Result<Vec<KeyId>, Refusal> {
     Ok(envelope.signatures.into_iter().map(|(signer, _)| signer).collect())
 }
 
-/// What a machine remembers of a seal that turned out bad: the SHA-256 of the whole file.
+/// The SHA-256 of a seal file, to tell files apart.
 ///
 /// It names the file, not the statement: who passes a seal on can add a signature of his own, which
 /// harms nothing and makes another file.

@@ -24,7 +24,7 @@ use pintle_update::{
     BadSeals, Begun, EntryFiles, EntryName, EntryState, Incoming, Installed, Room, Wanted,
 };
 use pintle_verify::verity::Geometry;
-use pintle_verify::{Architecture, Digest, Seal, Verified, seal_digest};
+use pintle_verify::{Architecture, Digest, Seal, Verified};
 use rustix::fd::{AsFd, BorrowedFd};
 
 use crate::store::{self, Machine};
@@ -233,8 +233,7 @@ impl Updater {
     pub(crate) fn admit(&self, candidate: &Candidate) -> Result<(), Error> {
         self.check_age(candidate)?;
         let trust = self.machine.store.trust().map_err(store::Error::from)?;
-        let digest = seal_digest(&candidate.seal_file);
-        let admitted = admit(&trust, &candidate.seal, &digest, BadSeals::Refuse);
+        let admitted = admit(&trust, &candidate.seal, BadSeals::Refuse);
         admitted.map_err(|cause| store::Error::from(pintle_update::Error::from(cause)).into())
     }
 

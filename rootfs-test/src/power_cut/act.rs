@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use pintle_update::{BadSeal, BadSeals, Emptied, Hold, KeptPath, Reset, reset};
-use pintle_verify::seal_digest;
+use pintle_verify::peek;
 use serde::{Deserialize, Serialize};
 
 use super::machine::Machine;
@@ -128,8 +128,8 @@ impl Act {
             Self::Retry(sequence) => drop(store.retry(&entry(sequence)?)?),
             Self::RollBack(sequence) => store.roll_back(&entry(sequence)?)?,
             Self::RememberBad(sequence) => {
-                let digest = seal_digest(&store.open_entry(&entry(sequence)?)?.seal);
-                store.remember_bad(BadSeal { sequence: *sequence, digest })?;
+                let seal = peek(&store.open_entry(&entry(sequence)?)?.seal)?;
+                store.remember_bad(BadSeal::of(&seal))?;
             }
             Self::Pin(sequence) => store.pin(&entry(sequence)?)?,
             Self::Unpin(sequence) => store.unpin(&entry(sequence)?)?,

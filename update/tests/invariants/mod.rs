@@ -75,8 +75,8 @@ pub(crate) fn trust_is_read_in_one_way(text: &str) -> bool {
     let after = carried_out(text, &plan::raise_floor(&trust, floor));
     assert_eq!(after.floor, floor);
     assert!(floors(text).all(|stated| stated <= after.floor));
-    let bad = BadSeal { sequence: 7, digest: Digest::of(text.as_bytes()) };
-    assert!(carried_out(text, &plan::remember_bad(&trust, bad)).is_bad(&bad.digest));
+    let bad = BadSeal { sequence: 7, root_hash: Digest::of(text.as_bytes()) };
+    assert!(carried_out(text, &plan::remember_bad(&trust, bad)).bad.contains(&bad));
     let entry = EntryName::new(7, "a".parse().unwrap(), EntryState::Good);
     for mark in [trust.mark().started(&entry), trust.mark().settled(), Mark::Clean] {
         assert_eq!(carried_out(text, &plan::set_mark(&trust, mark)).marks, [mark]);

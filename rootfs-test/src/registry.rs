@@ -70,6 +70,26 @@ impl Registry {
         format!("{HOST}:{PORT}/{name}")
     }
 
+    /// Copies all that a tag names to another one, as those do who pass images on.
+    ///
+    /// # Errors
+    /// When skopeo fails.
+    pub fn copy(&self, from: &str, to: &str) -> Result<()> {
+        self.put(&format!("docker://{}", self.reference(from)), to)
+    }
+
+    /// Copies what skopeo finds at `source` to a tag.
+    ///
+    /// # Errors
+    /// When skopeo fails.
+    pub fn put(&self, source: &str, name: &str) -> Result<()> {
+        let to = format!("docker://{}", self.reference(name));
+        let ca = self.tls.join("ca.pem");
+        let mut command = program("skopeo");
+        command.env("SSL_CERT_FILE", ca).args(["copy", "--quiet", "--all", source, &to]);
+        run(&mut command).map(drop)
+    }
+
     /// The certificate of its authority, as PEM.
     ///
     /// # Errors

@@ -28,17 +28,27 @@ pub(crate) enum Error {
 
 impl Error {
     fn outlook(&self) -> Outlook {
-        match self {
-            Self::Registry(cause) if cause.is_transient() => Outlook::MayPass,
-            Self::Transfer(cause) if cause.is_of_fetching() => Outlook::MayPass,
-            Self::Io(_) | Self::Message(_) => Outlook::MayPass,
-            _ => Outlook::WillNot,
-        }
+        let may_pass = match (self, self.of_registry()) {
+            (_, Some(cause)) => cause.is_transient(),
+            (Self::Transfer(cause), None) => cause.of_fetching().is_some(),
+            (Self::Io(_) | Self::Message(_), None) => true,
+            _ => false,
+        };
+        if may_pass { Outlook::MayPass } else { Outlook::WillNot }
     }
 
     fn retry_after(&self) -> Option<u32> {
-        let Self::Registry(cause) = self else { return None };
-        cause.retry_after().map(|wait| u32::try_from(wait.as_secs()).unwrap_or(u32::MAX))
+        let wait = self.of_registry()?.retry_after()?;
+        Some(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX))
+    }
+
+    /// What the registry or the way to it said, to whichever question.
+    fn of_registry(&self) -> Option<&pintle_registry::Error> {
+        match self {
+            Self::Registry(cause) => Some(cause),
+            Self::Transfer(cause) => pintle_registry::Error::of_io(cause.of_fetching()?),
+            _ => None,
+        }
     }
 }
 
@@ -83,3 +93,36 @@ from!(
     Registry(pintle_registry::Error),
     Transfer(pintle_transfer::Error)
 );
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pintle_registry::Cause;
+
+    use super::*;
+
+    fn request(code: u16, retry_after: Option<Duration>) -> pintle_registry::Error {
+        let cause = Cause::Status { code, detail: String::new(), retry_after };
+        pintle_registry::Error::Request { verb: "fetch", object: "a blob".into(), cause }
+    }
+
+    fn within_a_blob(cause: io::Error) -> Error {
+        Error::Transfer(pintle_transfer::Error::Fetch { object: "the image", cause })
+    }
+
+    #[test]
+    fn what_the_registry_says_counts_wherever_it_says_it() {
+        let (busy, gone) = (request(503, Some(Duration::from_secs(90))), request(404, None));
+        for error in [Error::Registry(busy.clone()), within_a_blob(io::Error::other(busy))] {
+            let Failed { outlook, retry_after, .. } = error.into();
+            assert_eq!((outlook, retry_after), (Outlook::MayPass, Some(90)));
+        }
+        for error in [Error::Registry(gone.clone()), within_a_blob(io::Error::other(gone))] {
+            let Failed { outlook, retry_after, .. } = error.into();
+            assert_eq!((outlook, retry_after), (Outlook::WillNot, None));
+        }
+        let cut = within_a_blob(io::ErrorKind::UnexpectedEof.into());
+        assert_eq!(Failed::from(cut).outlook, Outlook::MayPass);
+    }
+}

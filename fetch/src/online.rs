@@ -131,7 +131,6 @@ fn settings(job: &Registry, reference: &Reference) -> Result<Settings, Error> {
         Some(file) => Credentials::from_docker_config(file).map_err(Error::Settings)?,
         None => Credentials::default(),
     };
-    let total = Duration::from_millis(job.total_limit);
     Ok(Settings {
         mirrors: [(host, job.mirrors.clone())].into(),
         credentials,
@@ -141,7 +140,7 @@ fn settings(job: &Registry, reference: &Reference) -> Result<Settings, Error> {
         plain: plain.into_iter().collect(),
         limits: Limits {
             stall: Duration::from_millis(job.stall_limit),
-            stream: total,
+            total: Some(Duration::from_millis(job.total_limit)),
             ..Limits::default()
         },
         seed: job.seed,

@@ -148,6 +148,9 @@ impl Client {
             return Err(cause);
         }
         let delay = self.backoff.delay(failures, (limits.first_delay, limits.longest_delay));
+        if delay.max(wanted) >= self.wire.left() {
+            return Err(cause);
+        }
         thread::sleep(delay.max(wanted));
         Ok(())
     }

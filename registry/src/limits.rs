@@ -14,6 +14,8 @@ pub struct Limits {
     pub answer: Duration,
     /// For a range or an upload as a whole, with all its resumptions.
     pub stream: Duration,
+    /// For all that a client does, from when it is made.
+    pub total: Option<Duration>,
     /// How often a request is made before it fails. After progress it counts anew.
     pub tries: u32,
     /// Before the second try; it doubles from there, and is shortened at random by up to a half.
@@ -49,6 +51,7 @@ impl Default for Limits {
             answer: Duration::from_secs(60),
             // 1 GiB at 32 KiB a second takes nine hours.
             stream: Duration::from_hours(12),
+            total: None,
             tries: 5,
             first_delay: Duration::from_millis(500),
             longest_delay: Duration::from_secs(30),

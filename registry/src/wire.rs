@@ -1,6 +1,6 @@
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING,
@@ -22,6 +22,8 @@ pub(crate) struct Wire {
     meter: Arc<Meter>,
     dns: Dns,
     limits: Limits,
+    /// When all of it must be over.
+    deadline: Option<Instant>,
 }
 
 /// A request without its body.
@@ -112,11 +114,19 @@ impl Wire {
             ().chain(ConnectProxyConnector::default())
                 .chain(MeteredTcp(Arc::clone(&meter)))
                 .chain(RustlsConnector::default());
-        Ok(Self { agent: Agent::with_parts(config, connector, dns.clone()), meter, dns, limits })
+        let deadline = limits.total.and_then(|total| Instant::now().checked_add(total));
+        let agent = Agent::with_parts(config, connector, dns.clone());
+        Ok(Self { agent, meter, dns, limits, deadline })
     }
 
     pub(crate) fn traffic(&self) -> Traffic {
         self.meter.traffic()
+    }
+
+    /// How much time is left.
+    pub(crate) fn left(&self) -> Duration {
+        let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
+        self.deadline.map_or(Duration::MAX, left)
     }
 
     /// Sends `ask`, and where it is only a question, sends it on as the answers say.
@@ -158,6 +168,10 @@ impl Wire {
     }
 
     fn once(&self, ask: &Ask, payload: Payload<'_>) -> Result<Response, Cause> {
+        let within = ask.within.min(self.left());
+        if within.is_zero() {
+            return Err(Cause::Timeout("all of it"));
+        }
         let request = Request::builder().method(&ask.method).uri(ask.target.to_string());
         let mut request = request.body(()).map_err(|cause| Cause::Protocol(cause.to_string()))?;
         for (name, value) in &ask.headers {
@@ -169,12 +183,12 @@ impl Wire {
         self.meter.begin(ask.expected.saturating_mul(2).saturating_add(OVERHEAD));
         let answer = match payload {
             Payload::None if ask.method == Method::GET || ask.method == Method::HEAD => {
-                self.run(request, ask.within)
+                self.run(request, within)
             }
-            Payload::None => self.run(request.map(|()| &[][..]), ask.within),
-            Payload::Bytes(bytes) => self.run(request.map(|()| bytes), ask.within),
+            Payload::None => self.run(request.map(|()| &[][..]), within),
+            Payload::Bytes(bytes) => self.run(request.map(|()| bytes), within),
             Payload::Stream(reader) => {
-                self.run(request.map(|()| SendBody::from_reader(reader)), ask.within)
+                self.run(request.map(|()| SendBody::from_reader(reader)), within)
             }
         };
         let (parts, body) = answer.map_err(cause_of)?.into_parts();

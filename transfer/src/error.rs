@@ -45,9 +45,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it is the way to the blobs that failed, and a later attempt may succeed with the same release.
-    pub fn is_of_fetching(&self) -> bool {
-        matches!(self, Self::Fetch { .. })
+    /// What the way to the blobs said, if it is that which failed.
+    pub fn of_fetching(&self) -> Option<&io::Error> {
+        match self {
+            Self::Fetch { cause, .. } => Some(cause),
+            _ => None,
+        }
     }
 
     pub(crate) fn file(verb: &'static str, object: &str) -> impl FnOnce(io::Error) -> Self {

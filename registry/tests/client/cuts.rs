@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use pintle_registry::{Blob, Cause, Error, Limits, Settings};
 
@@ -49,6 +50,18 @@ fn cuts_without_progress_end() {
     let error = Error::of_io(&error).unwrap();
     assert!(matches!(error.cause(), Some(Cause::Cut(_))) && error.is_transient(), "{error}");
     assert_eq!(client.traffic().requests, 4);
+}
+
+#[test]
+fn all_that_a_client_does_has_one_limit_of_time() {
+    let silent = Server::start(|mut peer: Peer| peer.stall());
+    for total in [0, 50].map(Duration::from_millis) {
+        let limits = Limits { total: Some(total), tries: 1_000_000, ..quick() };
+        let mut client = client(Settings { limits, ..plain(&[&silent.host()]) });
+        let error = client.blob(&reference(&silent.host(), "os"), Blob::of(b"")).unwrap_err();
+        assert!(matches!(error.cause(), Some(Cause::Timeout(_))), "{error}");
+        assert_eq!(client.traffic().requests, u64::from(!total.is_zero()));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use pintle_verify::{Seal, Verified};
 use crate::block_file::{length, offset};
 use crate::document::ReleaseManifest;
 use crate::plan::{self, Cost, Offer, Outset, Plan, Way};
-use crate::{Blobs, Error, Source};
+use crate::{Blobs, Error, Source, tree};
 
 use by_delta::Outcome;
 pub(crate) use feed::{Feed, Stream};
@@ -113,11 +113,10 @@ impl Receiver<'_> {
         let levels = Geometry::of_image(self.seal.image_size)?.levels().len() as u64;
         let image = self.manifest.image;
         let table = image.blob.size - image.seek_table;
-        let left = length(&self.target.tree).map_err(Error::file("look at", "root.tree"))?;
         Ok(Outset {
             least: Cost { bytes: offset(levels) + table, requests: levels + 1 },
             full: Cost { bytes: image.blob.size + self.manifest.tree.size, requests: 3 },
-            has_begun: left > 0,
+            has_begun: tree::has_begun(&self.target.tree)?,
         })
     }
 

@@ -47,11 +47,11 @@ impl TreeReceiver<'_> {
     pub(crate) fn receive(&self, feed: &mut Feed<'_>) -> Result<Leaves, Error> {
         let geometry = Geometry::of_image(self.seal.image_size)?;
         let known = tree_blocks_of(self.sources)?;
-        let left = block_file::length(self.file).map_err(Error::file("look at", "root.tree"))?;
+        let has_begun = has_begun(self.file)?;
         self.begin(&geometry)?;
         let walk = Walk { file: self.file, hasher: LeafHasher::new(&self.seal.salt) };
         let top = vec![root_level(self.seal)];
-        let level = if known.is_empty() && left <= offset(1) {
+        let level = if known.is_empty() && !has_begun {
             self.receive_whole(&walk, &geometry, top, feed)
         } else {
             self.receive_by_levels(&walk, (&geometry, &known), top, feed)
@@ -107,6 +107,13 @@ impl TreeReceiver<'_> {
         }
         Ok(trusted)
     }
+}
+
+/// Whether an attempt was here before: it writes the superblock first. The length says nothing, for the space may have been
+/// taken before.
+pub(crate) fn has_begun(file: &File) -> Result<bool, Error> {
+    let superblock = block_file::read(file, 0).map_err(Error::file("read", "root.tree"))?;
+    Ok(superblock.is_some_and(|block| block != [0; BLOCK]))
 }
 
 /// A level above the highest, with the root hash alone in it. It is the level of leaves of an image of one block.

@@ -53,6 +53,25 @@ fn where_nothing_is_here_all_of_it_comes_in_three_requests() {
     assert_eq!(received.fetched.bytes, all);
 }
 
+/// A machine takes the space before the first byte comes.
+#[test]
+fn files_that_have_their_length_are_not_yet_begun() {
+    let release = NEW.clone();
+    let machine = Machine::with(&[]);
+    machine.target.image.set_len(release.image.len() as u64).unwrap();
+    machine.target.tree.set_len(release.tree.len() as u64).unwrap();
+    let received = machine.receive(&release, &mut Memory::of(&release.blobs)).unwrap();
+    machine.has(&release);
+    assert_eq!(received.fetched.requests, 3);
+    // Blocks would cost more than this delta, says the builder, and nothing of them is here yet.
+    let release = release_with_delta(100_000, Some(400_000));
+    let machine = Machine::with(&[&old_image()]);
+    machine.target.tree.set_len(release.tree.len() as u64).unwrap();
+    let mut blobs = Memory::of(&release.blobs);
+    machine.receive(&release, &mut blobs).unwrap();
+    assert_eq!(blobs.requests[0].0, release.manifest.deltas[0].blob.digest);
+}
+
 #[test]
 fn where_an_older_image_is_here_only_what_is_new_comes() {
     let release = NEW.clone();

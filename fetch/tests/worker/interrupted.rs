@@ -1,15 +1,11 @@
 //! Connections that are cut and workers that are killed: another attempt goes on where that one was.
 
-use std::fs::File;
-
-use pintle_transfer::delta::{Side, make};
-use pintle_transfer::document::DeltaLayer;
 use pintle_verify::verity::BLOCK;
 
 use crate::network;
 use crate::passage::{Gate, Passage};
-use crate::published::Published;
-use crate::support::{Machine, Random, Release, blob_of, block, file_of, image, release, tree_of};
+use crate::published::{Published, with_delta};
+use crate::support::{Machine, Random, block, image, release};
 
 /// What a cut or a kill may cost at most, headers and all.
 const REFETCH: u64 = 256 << 10;
@@ -64,14 +60,8 @@ impl Story {
         );
     }
 
-    /// It has taken the space, as machines do.
     fn machine(&self) -> Machine {
-        let old = [self.old.as_slice()];
-        let machine = Machine::with(if self.old.is_empty() { &[] } else { &old });
-        let Release { image, tree, .. } = &self.published.release;
-        machine.target.image.set_len(image.len() as u64).unwrap();
-        machine.target.tree.set_len(tree.len() as u64).unwrap();
-        machine
+        self.published.machine(&self.old)
     }
 
     /// The bytes that it takes.
@@ -129,21 +119,4 @@ fn noise(seed: u64) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
     block.iter_mut().for_each(|byte| *byte = (random.next() >> 32) as u8);
     block
-}
-
-/// The release with a delta from `old`, which is the best way by far.
-fn with_delta(mut release: Release, old: &[u8]) -> Release {
-    let folder = tempfile::tempdir().unwrap();
-    let side = |name, image: &[u8]| -> (File, Vec<_>) {
-        (file_of(&folder.path().join(name), image), tree_of(image).leaves().to_vec())
-    };
-    let (from, to) = (side("old", old), side("new", &release.image));
-    let [from, to] = [&from, &to].map(|(image, leaves)| Side { image, leaves, files: &[] });
-    let mut delta = Vec::new();
-    make(&from, &to, &mut delta, &|_| {}).unwrap();
-    let blob = blob_of(&delta);
-    let from = tree_of(old).root();
-    release.manifest.deltas = vec![DeltaLayer { blob, from, instead_of: Some(u64::MAX) }];
-    release.blobs.insert(blob.digest, delta);
-    release
 }

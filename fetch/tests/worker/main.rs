@@ -2,6 +2,7 @@
 //! root, to start it as another user and in a network of its own.
 
 mod interrupted;
+mod memory;
 mod network;
 mod passage;
 mod published;

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::Cursor;
 
 use pintle_registry::{Blob, Client, Limits, Reference, Settings};
+use pintle_transfer::delta::{Side, make};
+use pintle_transfer::document::DeltaLayer;
 use pintle_update::worker::{self, Job, Said, Task, Transport};
 use pintle_verify::{Digest, KeySet, SigningKey};
 
 use crate::registry::{Door, Registry};
 use crate::starter::Worker;
-use crate::support::{Machine, Release};
+use crate::support::{Machine, Release, blob_of, file_of, tree_of};
 
 const REPOSITORY: &str = "os/kiosk";
 
@@ -45,6 +47,16 @@ impl Published {
 
     /// A worker that fetches the release into the machine's files, from what listens at `host`.
     pub(crate) fn fetch(&self, machine: &Machine, host: &str) -> Worker {
+        self.fetch_within(machine, host, None)
+    }
+
+    /// The same with a limit of address space.
+    pub(crate) fn fetch_within(
+        &self,
+        machine: &Machine,
+        host: &str,
+        memory: Option<u64>,
+    ) -> Worker {
         let sources = machine.sources.iter().map(|source| source.root_hash).collect();
         let keys = KeySet::new(vec![SigningKey::generate(&[1; 32]).public()], 1).unwrap();
         let task = Task::Fetch {
@@ -55,7 +67,15 @@ impl Published {
             budget: None,
         };
         let source = worker::Source::Registry(Box::new(registry(host)));
-        Worker::start(&Job { source, task }, &files(machine))
+        Worker::start(&Job { source, task }, &files(machine), memory)
+    }
+
+    /// A machine with this older image, if it is one, that has taken the space for the release.
+    pub(crate) fn machine(&self, old: &[u8]) -> Machine {
+        let machine = Machine::with(if old.is_empty() { &[] } else { std::slice::from_ref(&old) });
+        machine.target.image.set_len(self.release.image.len() as u64).unwrap();
+        machine.target.tree.set_len(self.release.tree.len() as u64).unwrap();
+        machine
     }
 
     /// Fails unless the worker has done it.
@@ -87,4 +107,21 @@ fn files(machine: &Machine) -> Vec<&File> {
     let mut files = vec![&target.image, &target.tree, &target.delta];
     files.extend(machine.sources.iter().flat_map(|source| [&source.image, &source.tree]));
     files
+}
+
+/// The release with a delta from `old`, which is the best way by far.
+pub(crate) fn with_delta(mut release: Release, old: &[u8]) -> Release {
+    let folder = tempfile::tempdir().unwrap();
+    let side = |name, image: &[u8]| -> (File, Vec<_>) {
+        (file_of(&folder.path().join(name), image), tree_of(image).leaves().to_vec())
+    };
+    let (from, to) = (side("old", old), side("new", &release.image));
+    let [from, to] = [&from, &to].map(|(image, leaves)| Side { image, leaves, files: &[] });
+    let mut delta = Vec::new();
+    make(&from, &to, &mut delta, &|_| {}).unwrap();
+    let blob = blob_of(&delta);
+    let from = tree_of(old).root();
+    release.manifest.deltas = vec![DeltaLayer { blob, from, instead_of: Some(u64::MAX) }];
+    release.blobs.insert(blob.digest, delta);
+    release
 }

@@ -11,7 +11,7 @@ use pintle_sys::spawn::{Child, Ended, Identity, NewPrivileges, Program, StringAr
 use pintle_update::worker::{Job, Said};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{Gid, Signal, Uid};
+use rustix::process::{Gid, Resource, Rlimit, Signal, Uid};
 use tempfile::TempDir;
 
 /// A user and group that own nothing.
@@ -33,8 +33,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// With the files that its job needs, in the order that it wants them.
-    pub(crate) fn start(job: &Job, files: &[&File]) -> Self {
+    /// With the files that its job needs, in the order that it wants them, and with no more address space than `memory`.
+    pub(crate) fn start(job: &Job, files: &[&File], memory: Option<u64>) -> Self {
         let mut handed = File::from(memfd_create("job", MemfdFlags::CLOEXEC).unwrap());
         handed.write_all(&job.to_bytes().unwrap()).unwrap();
         rustix::fs::seek(&handed, rustix::fs::SeekFrom::Start(0)).unwrap();
@@ -46,7 +46,10 @@ impl Worker {
         let arguments = StringArray::new(vec![c"pintle-fetch".into()]);
         let environment = StringArray::new(vec![]);
         let (user, group) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        let limit = |most| (Resource::As, Rlimit { current: Some(most), maximum: Some(most) });
+        let limits: Vec<_> = memory.map(limit).into_iter().collect();
         let program = Program {
+            limits: &limits,
             descriptors: &descriptors,
             identity: Some(Identity { user, group, groups: &[] }),
             new_privileges: NewPrivileges::Denied,
@@ -56,16 +59,36 @@ impl Worker {
     }
 
     /// All that it says until it ends by itself.
-    pub(crate) fn hear(mut self) -> Vec<Said> {
-        let mut bytes = Vec::new();
-        self.answers.read_to_end(&mut bytes).unwrap();
-        assert_eq!(self.child.wait(None).unwrap(), Some(Ended::Exited(0)));
-        let mut heard = Vec::new();
-        while let Some(said) = Said::take(&mut bytes).unwrap() {
-            heard.push(said);
+    pub(crate) fn hear(self) -> Vec<Said> {
+        self.hear_and_watch().0
+    }
+
+    /// The same, and the most memory that it was seen to have, in bytes: it is looked at with each message.
+    pub(crate) fn hear_and_watch(mut self) -> (Vec<Said>, u64) {
+        let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
+        let (mut heard, mut peak) = (Vec::new(), 0);
+        loop {
+            let read = self.answers.read(&mut buffer).unwrap();
+            peak = self.peak().unwrap_or(0).max(peak);
+            bytes.extend_from_slice(&buffer[..read]);
+            while let Some(said) = Said::take(&mut bytes).unwrap() {
+                heard.push(said);
+            }
+            if read == 0 {
+                assert!(bytes.is_empty(), "half a message");
+                assert_eq!(self.child.wait(None).unwrap(), Some(Ended::Exited(0)));
+                return (heard, peak);
+            }
         }
-        assert!(bytes.is_empty(), "half a message");
-        heard
+    }
+
+    /// `VmHWM`; a process that is ending has none.
+    fn peak(&self) -> Option<u64> {
+        let pid = self.child.pid.as_raw_nonzero();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+        Some(kib << 10)
     }
 
     pub(crate) fn kill(self) {

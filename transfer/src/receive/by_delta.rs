@@ -14,7 +14,7 @@ use crate::{Blob, Error, block_file};
 pub(super) enum Outcome {
     /// It made the image and its tree.
     Applied,
-    /// It is whole, and yet makes no such image here, and why.
+    /// It makes no such image here, and why.
     Failed(String),
 }
 
@@ -29,11 +29,14 @@ impl Receiver<'_> {
         let (Some(delta), Some(old)) = (delta, old) else {
             return Ok(Outcome::Failed("its older image is not here".to_owned()));
         };
-        self.fetch_delta(delta, feed)?;
-        feed.report(Phase::Apply, 0);
-        match apply(old, self.seal, self.target) {
+        let fetched = self.fetch_delta(delta, feed);
+        let applied = fetched.and_then(|()| {
+            feed.report(Phase::Apply, 0);
+            apply(old, self.seal, self.target)
+        });
+        match applied {
             Ok(()) => Ok(Outcome::Applied),
-            // The older image may be damaged, or the delta be made wrong: blocks need neither.
+            // The older image may be damaged, or the delta, or it was made wrong: blocks need neither.
             Err(error @ (Error::Delta(_) | Error::Damaged { .. })) => {
                 Ok(Outcome::Failed(error.to_string()))
             }

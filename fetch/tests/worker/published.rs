@@ -70,12 +70,9 @@ impl Published {
         Worker::start(&Job { source, task }, &files(machine), memory)
     }
 
-    /// A machine with this older image, if it is one, that has taken the space for the release.
+    /// A machine that waits for it.
     pub(crate) fn machine(&self, old: &[u8]) -> Machine {
-        let machine = Machine::with(if old.is_empty() { &[] } else { std::slice::from_ref(&old) });
-        machine.target.image.set_len(self.release.image.len() as u64).unwrap();
-        machine.target.tree.set_len(self.release.tree.len() as u64).unwrap();
-        machine
+        prepared(&self.release, old)
     }
 
     /// Fails unless the worker has done it.
@@ -85,7 +82,15 @@ impl Published {
     }
 }
 
-fn registry(host: &str) -> worker::Registry {
+/// A machine with this older image, if it is one, that has taken the space for the release.
+pub(crate) fn prepared(release: &Release, old: &[u8]) -> Machine {
+    let machine = Machine::with(if old.is_empty() { &[] } else { std::slice::from_ref(&old) });
+    machine.target.image.set_len(release.image.len() as u64).unwrap();
+    machine.target.tree.set_len(release.tree.len() as u64).unwrap();
+    machine
+}
+
+pub(crate) fn registry(host: &str) -> worker::Registry {
     worker::Registry {
         reference: format!("{host}/{REPOSITORY}:stable"),
         mirrors: vec![],
@@ -102,7 +107,7 @@ fn registry(host: &str) -> worker::Registry {
     }
 }
 
-fn files(machine: &Machine) -> Vec<&File> {
+pub(crate) fn files(machine: &Machine) -> Vec<&File> {
     let target = &machine.target;
     let mut files = vec![&target.image, &target.tree, &target.delta];
     files.extend(machine.sources.iter().flat_map(|source| [&source.image, &source.tree]));

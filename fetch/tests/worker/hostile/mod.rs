@@ -1,0 +1,183 @@
+//! Registries that lie, stall, flood and send elsewhere: each is a row of a table, and each ends with one reason, within the limits of time, bytes and
+//! memory, with nothing wrong written.
+
+mod answers;
+mod documents;
+mod shelf;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use pintle_update::worker::{self, Failed, Job, Outlook, Said, Task};
+use pintle_verify::{Architecture, KeySet, SigningKey};
+
+use crate::network;
+use crate::published::{files, prepared, registry, with_delta};
+use crate::server::{Peer, Server};
+use crate::starter::Worker;
+use crate::support::{Machine, Release, image, release};
+use shelf::{Shelf, Talk};
+
+/// The most bytes that a registry gets rid of, whatever it tries: twice an index of 4 MiB, each of whose bytes may come in a chunk of its own, and
+/// what was buffered on the way.
+const SENT_MAX: u64 = 9 << 20;
+
+/// All of the worker's address space.
+const MEMORY: u64 = 64 << 20;
+
+/// Names that the table must have at least.
+const ROWS_MIN: usize = 60;
+
+/// As many as wait for their time to be over.
+const AT_ONCE: usize = 16;
+
+/// Of time for a job, and of silence, in milliseconds.
+const TOTAL: u64 = 2500;
+const STALL: u64 = 300;
+
+/// What the worker is to do.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Check,
+    /// With nothing here.
+    Fetch,
+    /// With an older image here, for which there is a delta.
+    FetchDelta,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    Index,
+    Manifest,
+    Seal,
+    Tree,
+    Frames,
+    Delta,
+    Token,
+}
+
+/// How a registry misbehaves.
+#[derive(Clone, Copy)]
+enum How {
+    /// It answers this question in another way; the connection goes on if that says so.
+    Answers(Step, Answers),
+    /// It has other documents than those that `pintle push` makes.
+    Has(fn(&mut Shelf)),
+}
+
+type Answers = fn(&mut Talk<'_>) -> Then;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    GoOn,
+    Close,
+}
+
+/// What comes of it.
+enum Ends {
+    /// With an error that says this, or one of these, with a bar between them.
+    For(&'static str, Outlook),
+    /// As if nothing had been.
+    Well,
+}
+
+struct Row {
+    name: &'static str,
+    wanted: Wanted,
+    how: How,
+    ends: Ends,
+}
+
+#[test]
+fn whatever_a_registry_does_ends_within_the_limits_and_for_one_reason() {
+    network::enter();
+    let rows: Vec<Row> = answers::rows().into_iter().chain(documents::rows()).collect();
+    assert!(rows.len() >= ROWS_MIN, "{}", rows.len());
+    let next = AtomicUsize::new(0);
+    let failures: Vec<String> = thread::scope(|scope| {
+        let work = || {
+            let mine = std::iter::from_fn(|| rows.get(next.fetch_add(1, Ordering::SeqCst)));
+            mine.filter_map(|row| row.try_it().err().map(|why| format!("{}: {why}", row.name)))
+                .collect::<Vec<_>>()
+        };
+        let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), rows.len(), failures.join("\n"));
+    println!("{} registries", rows.len());
+}
+
+impl Row {
+    fn try_it(&self) -> Result<(), String> {
+        let old = old_image();
+        let mut shelf = Shelf::of(with_delta(release(new_image()), &old));
+        let (at, answers) = match self.how {
+            How::Answers(at, answers) => (Some(at), Some(answers)),
+            How::Has(change) => {
+                change(&mut shelf);
+                (None, None)
+            }
+        };
+        let shelf = std::sync::Arc::new(shelf);
+        let served = std::sync::Arc::clone(&shelf);
+        let server = Server::start(move |peer: Peer| served.serve(peer, at.zip(answers)));
+        let old = if matches!(self.wanted, Wanted::FetchDelta) { old.as_slice() } else { &[] };
+        let machine = prepared(&shelf.release, old);
+        let job = self.job(&server.host(), &shelf, &machine);
+        let files = if matches!(self.wanted, Wanted::Check) { vec![] } else { files(&machine) };
+        let heard = Worker::start(&job, &files, Some(MEMORY)).hear();
+        self.judge(&heard, &machine, &shelf.release)?;
+        let sent = shelf.sent();
+        if sent > SENT_MAX { Err(format!("{sent} bytes were sent")) } else { Ok(()) }
+    }
+
+    fn job(&self, host: &str, shelf: &Shelf, machine: &Machine) -> Job {
+        let mut registry = registry(host);
+        (registry.total_limit, registry.stall_limit) = (TOTAL, STALL);
+        let keys = KeySet::new(vec![SigningKey::generate(&[1; 32]).public()], 1).unwrap();
+        let task = match self.wanted {
+            Wanted::Check => Task::Check { architecture: Architecture::X86_64, known: None },
+            Wanted::Fetch | Wanted::FetchDelta => Task::Fetch {
+                manifest: shelf.manifest_digest(),
+                seal: shelf.release.seal_file.clone(),
+                keys: keys.to_bytes(),
+                sources: machine.sources.iter().map(|source| source.root_hash).collect(),
+                budget: None,
+            },
+        };
+        Job { source: worker::Source::Registry(Box::new(registry)), task }
+    }
+
+    fn judge(&self, heard: &[Said], machine: &Machine, release: &Release) -> Result<(), String> {
+        machine.has_nothing_wrong(release);
+        match (&self.ends, heard.last()) {
+            (Ends::For(reason, outlook), Some(Said::Failed(failed))) => {
+                is(failed, reason, *outlook)
+            }
+            (Ends::Well, Some(Said::Fetched { .. })) => {
+                machine.has(release);
+                Ok(())
+            }
+            (Ends::Well, Some(Said::Checked(found))) if found.release.is_some() => Ok(()),
+            (_, last) => Err(format!("{last:?}")),
+        }
+    }
+}
+
+fn is(failed: &Failed, reason: &str, outlook: Outlook) -> Result<(), String> {
+    let clean = !failed.text.chars().any(char::is_control);
+    let says = reason.split('|').any(|one| !one.is_empty() && failed.text.contains(one));
+    match says && failed.outlook == outlook && clean {
+        true => Ok(()),
+        false => Err(format!("{failed:?}")),
+    }
+}
+
+fn new_image() -> Vec<u8> {
+    image((0..600).map(|number| number + 1))
+}
+
+fn old_image() -> Vec<u8> {
+    image((0..600).map(|number| if number % 30 == 0 { number + 10_000 } else { number + 1 }))
+}

@@ -98,17 +98,30 @@ impl Release {
     /// # Errors
     /// When `pintle push` fails.
     pub fn push(&self, reference: &str, authorities: &Path) -> Result<()> {
-        let mut command = pintle()?;
-        command.args(["push", "--quiet", "--fast", "--ca"]).arg(authorities);
-        run(command.arg(&self.folder).arg(reference)).map(drop)
+        run(&mut self.pushing(reference, authorities)?).map(drop)
     }
 
-    /// Another release: a copy that `change` has changed in its folder.
+    /// Publishes it, whatever is there.
+    ///
+    /// # Errors
+    /// When `pintle push` fails.
+    pub fn push_over(&self, reference: &str, authorities: &Path) -> Result<()> {
+        run(self.pushing(reference, authorities)?.arg("--force")).map(drop)
+    }
+
+    fn pushing(&self, reference: &str, authorities: &Path) -> Result<Command> {
+        let mut command = pintle()?;
+        command.args(["push", "--quiet", "--fast", "--ca"]).arg(authorities);
+        command.arg(&self.folder).arg(reference);
+        Ok(command)
+    }
+
+    /// Another release: a copy that `change` has changed in its folder. `how` tells this change from all others.
     ///
     /// # Errors
     /// When it cannot be copied or changed.
-    pub fn changed(&self, change: impl FnOnce(&Path) -> Result<()>) -> Result<Release> {
-        let recipe = Recipe::new("changed").with_file(&self.folder.join("seal"))?;
+    pub fn changed(&self, how: &str, change: impl FnOnce(&Path) -> Result<()>) -> Result<Release> {
+        let recipe = Recipe::new("changed").with(how).with_file(&self.folder.join("seal"))?;
         let folder = recipe.folder(|folder| {
             let release = folder.join("release");
             self.copy_to(&release)?;

@@ -259,7 +259,7 @@ fn update(more: &str) -> String {
 /// Signed as it should be, and no file system: its magic number is another one.
 fn unmountable(release: &Release, keys: &Keys) -> Result<Release> {
     const SUPERBLOCK: u64 = 1024;
-    let spoiled = release.changed(|folder| {
+    let spoiled = release.changed("unmountable", |folder| {
         let image = fs::File::options().write(true).open(folder.join("root.img"))?;
         image.write_all_at(b"none", SUPERBLOCK)?;
         sign_anew(folder, keys)

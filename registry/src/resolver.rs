@@ -1,9 +1,11 @@
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustls::crypto::SecureRandom;
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -182,12 +184,10 @@ fn over_udp(
     until: Instant,
     read: impl Fn(&[u8]) -> Option<Reply>,
 ) -> io::Result<Reply> {
-    let any = if server.is_ipv4() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-    } else {
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
-    };
-    let socket = UdpSocket::bind((any, 0))?;
+    let family = if server.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    // `UdpSocket::bind` would be refused where only connections are allowed; connecting chooses a port too.
+    let socket = socket_with(family, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    let socket = UdpSocket::from(socket);
     socket.connect(server)?;
     socket.send(message)?;
     let mut bytes = [0; DATAGRAM as usize];

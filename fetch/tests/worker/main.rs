@@ -4,6 +4,7 @@
 mod hostile;
 mod interrupted;
 mod memory;
+mod named;
 mod network;
 mod passage;
 mod published;

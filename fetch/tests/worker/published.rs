@@ -57,6 +57,16 @@ impl Published {
         host: &str,
         memory: Option<u64>,
     ) -> Worker {
+        self.start(machine, registry(host), memory)
+    }
+
+    /// The same from a host with a name.
+    pub(crate) fn fetch_named(&self, machine: &Machine, host: &str, resolv_conf: &[u8]) -> Worker {
+        let registry = worker::Registry { resolv_conf: resolv_conf.to_vec(), ..registry(host) };
+        self.start(machine, registry, None)
+    }
+
+    fn start(&self, machine: &Machine, registry: worker::Registry, memory: Option<u64>) -> Worker {
         let sources = machine.sources.iter().map(|source| source.root_hash).collect();
         let keys = KeySet::new(vec![SigningKey::generate(&[1; 32]).public()], 1).unwrap();
         let task = Task::Fetch {
@@ -66,7 +76,7 @@ impl Published {
             sources,
             budget: None,
         };
-        let source = worker::Source::Registry(Box::new(registry(host)));
+        let source = worker::Source::Registry(Box::new(registry));
         Worker::start(&Job { source, task }, &files(machine), memory)
     }
 

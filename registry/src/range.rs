@@ -22,11 +22,26 @@ pub struct Range<'c> {
     /// The next byte, and the first that is not wanted.
     next: u64,
     end: u64,
-    body: Option<BodyReader<'static>>,
+    body: Option<Body>,
     /// Tries since there was progress, and where that was.
     failures: u32,
     progress: u64,
     deadline: Instant,
+}
+
+/// An answer from the first byte that is wanted on.
+struct Body {
+    bytes: BodyReader<'static>,
+    extent: Extent,
+}
+
+/// What an answer goes on with behind the last byte that is wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Nothing: it is the range.
+    Part,
+    /// The rest of the blob, which is left unread.
+    Whole,
 }
 
 /// So many bytes make tries count anew. With fewer, a server that sends a byte a connection would be
@@ -101,7 +116,7 @@ impl<'c> Range<'c> {
 
     /// Zero bytes mean: try again.
     fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        let Some(body) = &mut self.body else {
+        let Some(Body { bytes: body, .. }) = &mut self.body else {
             self.open()?;
             return Ok(0);
         };
@@ -126,8 +141,11 @@ impl<'c> Range<'c> {
 
     /// Sees the end of the answer, which gives the connection back. A cut there has cost nothing.
     fn finish(&mut self) -> Result<(), Error> {
-        match self.body.take().map(|mut body| body.read(&mut [0])) {
-            Some(Ok(1..)) => Err(self.job().failed(Cause::answer("more bytes than asked for"))),
+        let Some(Body { mut bytes, extent: Extent::Part }) = self.body.take() else {
+            return Ok(());
+        };
+        match bytes.read(&mut [0]) {
+            Ok(1..) => Err(self.job().failed(Cause::answer("more bytes than asked for"))),
             _ => Ok(()),
         }
     }
@@ -167,7 +185,7 @@ struct Wanted {
 }
 
 impl Client {
-    fn open(&mut self, endpoint: &Endpoint, wanted: &Wanted) -> Result<BodyReader<'static>, Cause> {
+    fn open(&mut self, endpoint: &Endpoint, wanted: &Wanted) -> Result<Body, Cause> {
         let skip = self.settings.limits.skip;
         let expected = wanted.end - wanted.first + skip;
         let target = endpoint.target(&wanted.blob.path());
@@ -176,8 +194,8 @@ impl Client {
         let response = self.authorized(endpoint, ask, &[])?;
         let response = refusal::expect(response, &[200, 206], &self.settings.limits)?;
         match response.status {
-            206 => wanted.part(response),
-            _ => wanted.whole(response, skip),
+            206 => wanted.part(response).map(|bytes| Body { bytes, extent: Extent::Part }),
+            _ => wanted.whole(response, skip).map(|bytes| Body { bytes, extent: Extent::Whole }),
         }
     }
 }

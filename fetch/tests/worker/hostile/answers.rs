@@ -6,7 +6,7 @@ use std::time::Duration;
 use pintle_update::worker::Outlook::{self, MayPass, WillNot};
 
 use super::Step::{Delta, Frames, Index, Manifest, Seal, Token, Tree};
-use super::Wanted::{Check, Fetch, FetchDelta};
+use super::Wanted::{Check, Fetch, FetchBlocks, FetchDelta};
 use super::shelf::Talk;
 use super::{Answers, Ends, How, Row, Step, Then, Wanted};
 
@@ -608,6 +608,10 @@ fn blobs() -> Vec<Row> {
             ("cut", MayPass),
         ),
         harmless("a delta of other bytes", (FetchDelta, Delta), |t| with(t, |bytes| bytes.fill(7))),
+        harmless("all of a blob for each range", (FetchBlocks, Tree), |t| {
+            let right = t.right;
+            t.answer("200 OK", "", right)
+        }),
         harmless("all of a blob for its first range", (Fetch, Tree), |t| {
             let right = t.right;
             t.answer("200 OK", "", right)

@@ -41,6 +41,8 @@ enum Wanted {
     Check,
     /// With nothing here.
     Fetch,
+    /// With an older image here, and no delta.
+    FetchBlocks,
     /// With an older image here, for which there is a delta.
     FetchDelta,
 }
@@ -111,7 +113,11 @@ fn whatever_a_registry_does_ends_within_the_limits_and_for_one_reason() {
 impl Row {
     fn try_it(&self) -> Result<(), String> {
         let old = old_image();
-        let mut shelf = Shelf::of(with_delta(release(new_image()), &old));
+        let release = release(new_image());
+        let mut shelf = Shelf::of(match self.wanted {
+            Wanted::FetchBlocks => release,
+            _ => with_delta(release, &old),
+        });
         let (at, answers) = match self.how {
             How::Answers(at, answers) => (Some(at), Some(answers)),
             How::Has(change) => {
@@ -122,7 +128,8 @@ impl Row {
         let shelf = std::sync::Arc::new(shelf);
         let served = std::sync::Arc::clone(&shelf);
         let server = Server::start(move |peer: Peer| served.serve(peer, at.zip(answers)));
-        let old = if matches!(self.wanted, Wanted::FetchDelta) { old.as_slice() } else { &[] };
+        let none = matches!(self.wanted, Wanted::Check | Wanted::Fetch);
+        let old = if none { &[] } else { old.as_slice() };
         let machine = prepared(&shelf.release, old);
         let job = self.job(&server.host(), &shelf, &machine);
         let files = if matches!(self.wanted, Wanted::Check) { vec![] } else { files(&machine) };
@@ -138,7 +145,7 @@ impl Row {
         let keys = KeySet::new(vec![SigningKey::generate(&[1; 32]).public()], 1).unwrap();
         let task = match self.wanted {
             Wanted::Check => Task::Check { architecture: Architecture::X86_64, known: None },
-            Wanted::Fetch | Wanted::FetchDelta => Task::Fetch {
+            Wanted::Fetch | Wanted::FetchBlocks | Wanted::FetchDelta => Task::Fetch {
                 manifest: shelf.manifest_digest(),
                 seal: shelf.release.seal_file.clone(),
                 keys: keys.to_bytes(),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use pintle_sys::cgroup::{Cgroup, Population};
-use pintle_sys::spawn::{Identity, NewPrivileges, Program, StringArray};
+use pintle_sys::spawn::{Child, Identity, NewPrivileges, Program, StringArray};
 use pintle_update::worker::{self, Job, SAID_MAX, Said};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -76,9 +76,10 @@ pub(crate) enum Error {
 /// It waits while somebody else has a worker, which ends in its own time.
 pub(crate) fn work(work: &Work<'_>, heard: &mut dyn FnMut(&Said)) -> Result<Said, Error> {
     let _turn = turn().map_err(kernel("wait for the worker of another update"))?;
-    let (answers, cage) = start(work)?;
+    let (answers, cage, child) = start(work)?;
     let last = hear(&answers, work.limit.saturating_add(GRACE), heard);
     cage.clear()?;
+    child.wait(Some(END)).map_err(of_sys)?;
     last
 }
 
@@ -90,7 +91,7 @@ fn turn() -> Result<OwnedFd, Errno> {
     Ok(lock)
 }
 
-fn start(work: &Work<'_>) -> Result<(OwnedFd, Cage), Error> {
+fn start(work: &Work<'_>) -> Result<(OwnedFd, Cage, Child), Error> {
     if !Path::new(PATH).exists() {
         return Err(Error::Missing);
     }
@@ -120,8 +121,8 @@ fn start(work: &Work<'_>) -> Result<(OwnedFd, Cage), Error> {
         oom_score_adjust: Some(500),
         ..Program::new(&path, &arguments, &environment)
     };
-    program.start().map_err(of_sys)?;
-    Ok((answers, cage))
+    let child = program.start().map_err(of_sys)?;
+    Ok((answers, cage, child))
 }
 
 /// What the worker panics with goes to the kernel log.

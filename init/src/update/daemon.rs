@@ -8,7 +8,7 @@ use pintle_update::schedule::{
     Action, Circumstances, Decision, Event as Happened, Found, Inhibitor, Job, Now, Policy,
     Running, Status as OfSchedule, Updater as Schedule, Wall, Why, decide,
 };
-use pintle_update::worker::{Outlook, Said, printable};
+use pintle_update::worker::{Said, printable};
 use pintle_update::{BadSeals, EntryName, EntryState, Hold, Installed};
 use rustix::process::Pid;
 
@@ -37,6 +37,8 @@ struct Daemon {
     schedule: Schedule,
     origin: Origin,
     candidate: Option<Candidate>,
+    /// What the tag named at the last look that found something, whatever became of it.
+    seen: Option<Candidate>,
     scrub: scrub::Scrubber,
     report: Report,
     readiness: Readiness,
@@ -66,6 +68,7 @@ pub(crate) fn run() -> Result<String, Error> {
         origin: Origin::Registry(settings.from.to_string()),
         scrub: scrub::Scrubber::new(&settings),
         candidate: None,
+        seen: None,
         report: Report::open(),
         readiness: Readiness::Unsaid,
         last_error: None,
@@ -156,7 +159,10 @@ impl Daemon {
         self.happened(Happened::Started(Job::Check));
         let event = match self.updater.check(&self.origin) {
             Ok(News::Unchanged) => self.unchanged(),
-            Ok(News::Release(candidate)) => self.found(*candidate),
+            Ok(News::Release(candidate)) => {
+                self.seen = Some((*candidate).clone());
+                self.found(*candidate)
+            }
             Err(error) => self.failed_check(&error),
         };
         // A registry that sends its machines away is there, and no fault of the image's.
@@ -167,15 +173,17 @@ impl Daemon {
         self.judge_unreached();
     }
 
-    /// The registry has nothing else than at the last check.
+    /// The registry has nothing else than at the last check; it may stand otherwise to this machine now.
     fn unchanged(&mut self) -> Happened {
-        match self.candidate.take() {
+        match self.seen.clone() {
             Some(candidate) => self.found(candidate),
             None => Happened::NothingNewer,
         }
     }
 
+    /// What was found before is no more: the tag names this.
     fn found(&mut self, candidate: Candidate) -> Happened {
+        self.candidate = None;
         match self.updater.standing(&candidate) {
             Ok(Standing::Newer) => {}
             Ok(Standing::Installed(entry)) => return self.installed_already(&entry, &candidate),
@@ -224,12 +232,13 @@ impl Daemon {
 
     fn failed_check(&mut self, error: &Error) -> Happened {
         self.alert(&error.to_string());
-        match error.outlook() {
-            Outlook::MayPass => Happened::Unreachable {
+        match error {
+            // The registry says what its tag names, and that is nothing for this machine.
+            Error::NoRelease { .. } | Error::Store(_) => Happened::NothingNewer,
+            _ => Happened::Unreachable {
                 why: Why::new(&error.to_string()),
                 retry_after: error.retry_after(),
             },
-            Outlook::WillNot => Happened::NothingNewer,
         }
     }
 

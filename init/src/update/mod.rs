@@ -19,7 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pintle_config::{System, Update};
 use pintle_update::install::admit;
-use pintle_update::worker::{Checked, Failed, Found, Job, Outlook, Said, Task, Traffic, printable};
+use pintle_update::worker::{Checked, Failed, Found, Job, Said, Task, Traffic, printable};
 use pintle_update::{
     BadSeals, Begun, EntryFiles, EntryName, EntryState, Incoming, Installed, Room, Wanted,
 };
@@ -65,7 +65,7 @@ pub(crate) struct Updater {
 }
 
 /// A release that is to be had.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) seal_file: Vec<u8>,
     pub(crate) seal: Verified<Seal>,
@@ -109,7 +109,7 @@ pub(crate) enum Error {
     /// The tag has nothing for this machine.
     NoRelease { origin: String },
     /// Its time is over, in seconds since 1970.
-    Expired { best_before: u64, now: u64 },
+    Expired { best_before: u64 },
     /// It would not boot, because what runs is newer.
     Older { sequence: u64, installed: u64 },
     /// All bytes that may be received were.
@@ -251,7 +251,7 @@ impl Updater {
     fn check_age(&self, candidate: &Candidate) -> Result<(), Error> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         match candidate.seal.best_before {
-            Some(best_before) if best_before < now => Err(Error::Expired { best_before, now }),
+            Some(best_before) if best_before < now => Err(Error::Expired { best_before }),
             Some(_) | None => Ok(()),
         }
     }
@@ -391,15 +391,6 @@ fn seed() -> u64 {
 }
 
 impl Error {
-    /// Whether it may go well another time without anybody doing anything.
-    pub(crate) fn outlook(&self) -> Outlook {
-        match self {
-            Self::Failed(failed) => failed.outlook,
-            Self::Worker(_) => Outlook::MayPass,
-            _ => Outlook::WillNot,
-        }
-    }
-
     /// When the registry wants to be asked again.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -423,10 +414,10 @@ impl fmt::Display for Error {
                 "cannot update from {origin}: it has no release for {}; pintle push makes one",
                 Architecture::running().as_str()
             ),
-            Self::Expired { best_before, now } => write!(
+            Self::Expired { best_before } => write!(
                 f,
-                "cannot install release: it was to be installed before {best_before}, and it is {now} \
-                 (seconds since 1970); --force installs it all the same"
+                "cannot install release: it was to be installed before {best_before} (seconds since 1970), which is over \
+                 by this machine's clock; --force installs it all the same"
             ),
             Self::Older { sequence, installed } => write!(
                 f,

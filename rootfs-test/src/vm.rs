@@ -269,7 +269,7 @@ impl Vm {
     }
 
     fn kernel_words(&self, accelerator: Accelerator) -> Vec<OsString> {
-        let cmdline = format!("{}{}", self.cmdline, self.tsc_options(accelerator));
+        let cmdline = format!("{}{}", self.cmdline, self.timer_options(accelerator));
         let mut words = vec!["-kernel".into(), self.kernel.clone().into_os_string()];
         words.extend(["-append".into(), cmdline.into()]);
         if let Some(initrd) = &self.initrd {
@@ -278,14 +278,16 @@ impl Vm {
         words
     }
 
-    /// Tells the kernel the counter's frequency: measuring it fails where the host is busy and emulates.
-    fn tsc_options(&self, accelerator: Accelerator) -> String {
+    /// Tells the kernel what it would find out by measuring, which fails where the host is busy and emulates: the counter's frequency, and that
+    /// timers work.
+    fn timer_options(&self, accelerator: Accelerator) -> String {
         let khz = match (accelerator, self.clock) {
-            (Accelerator::Kvm, _) => None,
+            (Accelerator::Kvm, _) => return String::new(),
             (Accelerator::Tcg, Clock::Instructions) => Some(INSTRUCTION_TSC_KHZ),
             (Accelerator::Tcg, Clock::Host) => crate::accelerator::host_tsc_khz(),
         };
-        khz.map_or_else(String::new, |khz| format!(" tsc_early_khz={khz} tsc=reliable"))
+        let tsc = khz.map(|khz| format!(" tsc_early_khz={khz} tsc=reliable"));
+        format!(" no_timer_check{}", tsc.unwrap_or_default())
     }
 
     fn console_words(&self, folder: &Path) -> Vec<OsString> {

@@ -44,6 +44,11 @@ fn main() {
     report("delta", &Published::new(with_delta(published.release, &old)), &old, baseline);
 }
 
+/// The program that is started.
+fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_pintle-fetch")
+}
+
 fn report(way: &str, published: &Published, old: &[u8], baseline: Duration) {
     let mut peaks = 0;
     let times = std::array::from_fn(|_| {

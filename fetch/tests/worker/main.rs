@@ -17,3 +17,8 @@ mod server;
 mod starter;
 #[path = "../../../transfer/tests/support/mod.rs"]
 mod support;
+
+/// The program that is started.
+fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_pintle-fetch")
+}

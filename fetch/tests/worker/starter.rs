@@ -22,7 +22,7 @@ static BINARY: LazyLock<(TempDir, CString)> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     let path = folder.path().join("pintle-fetch");
-    fs::copy(env!("CARGO_BIN_EXE_pintle-fetch"), &path).unwrap();
+    fs::copy(super::binary(), &path).unwrap();
     let path = CString::new(path.into_os_string().into_encoded_bytes()).unwrap();
     (folder, path)
 });

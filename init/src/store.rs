@@ -17,6 +17,7 @@ use crate::handover::{self, Handover};
 use crate::jobs::Task;
 use crate::last_report;
 use crate::report::{Event, Report};
+use crate::update::chances;
 
 /// Where stage 1 mounts the state file system; it moves along with `/run`.
 pub(crate) const STATE: &str = "/run/pintle/state";
@@ -145,7 +146,10 @@ impl Machine {
 
     /// It is not reached from here either: they are tried again.
     pub(crate) fn acquit_unreached(&self) -> Result<Vec<EntryName>, Error> {
-        self.each_unreached(|machine, entry| Ok(machine.store.retry(entry).map(drop)?))
+        self.each_unreached(|machine, entry| {
+            chances::count().map_err(|cause| file("chances", cause))?;
+            Ok(machine.store.retry(entry).map(drop)?)
+        })
     }
 
     fn each_unreached(

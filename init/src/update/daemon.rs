@@ -15,8 +15,8 @@ use rustix::process::Pid;
 use super::source::Origin;
 use super::status::{LastError, Status};
 use super::{
-    Candidate, Error, News, Standing, Updater, first_seen, hooks, inhibitors, notify, policy,
-    prune, scrub,
+    Candidate, Error, News, Standing, Updater, chances, first_seen, hooks, inhibitors, notify,
+    policy, prune, scrub,
 };
 use crate::clock;
 use crate::power::How;
@@ -25,10 +25,6 @@ use crate::store;
 
 /// The longest sleep: holds, inhibitors and the clock can change at any time.
 const NAP: Duration = Duration::from_secs(30);
-
-/// After so many checks in a row that did not reach the registry from here either, an entry that was left for that is
-/// given another chance.
-const FAILURES_THAT_ACQUIT: u32 = 3;
 
 /// The updater at work.
 struct Daemon {
@@ -321,12 +317,14 @@ impl Daemon {
     }
 
     /// Entries that were left because they did not reach their registry: if it is reached from here they were to
-    /// blame, and if not, they are tried again.
+    /// blame, and if not, they are tried again, each time after a longer while.
     fn judge_unreached(&mut self) {
-        let failures = self.schedule.poll.failures();
-        let judged = match failures {
-            0 => self.updater.machine.condemn_unreached(),
-            1..FAILURES_THAT_ACQUIT => Ok(Vec::new()),
+        let judged = match self.schedule.poll.failures() {
+            0 => {
+                chances::forget();
+                self.updater.machine.condemn_unreached()
+            }
+            failures if failures < chances::failures_needed() => Ok(Vec::new()),
             _ => self.updater.machine.acquit_unreached(),
         };
         if let Err(error) = judged {

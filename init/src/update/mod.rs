@@ -1,6 +1,7 @@
 //! Updating this machine: the order of things. The network is the worker's, the rules are the store's, the time is the
 //! schedule's.
 
+pub(crate) mod chances;
 pub(crate) mod daemon;
 mod first_seen;
 mod hooks;

@@ -76,6 +76,8 @@ pub(crate) struct Machine {
     pub(crate) store: Store,
     pub(crate) boot: Boot,
     booted: EntryName,
+    /// The names of the entries that this boot passed over.
+    refused: Vec<String>,
     keys: KeySet,
 }
 
@@ -89,6 +91,7 @@ impl Machine {
             store: open(&boot)?,
             keys: KeySet::from_bytes(&keys)?,
             booted: handover.entry.parse()?,
+            refused: handover.refused.into_iter().map(|refused| refused.entry).collect(),
             boot,
         })
     }
@@ -125,14 +128,10 @@ impl Machine {
         Ok(self.running()?.state() != EntryState::Good)
     }
 
-    /// The entry that boots next, if it is newer than the running one.
+    /// The entry that boots next, if it is newer than the running one and this boot has not passed it over.
     pub(crate) fn staged(&self) -> Result<Option<EntryName>, Error> {
         let order = select(&self.store.entries()?.entries, self.store.floor()?);
-        let running = self.running()?.sequence();
-        let may_boot = |entry: &EntryName| {
-            matches!(entry.state(), EntryState::Good | EntryState::Trial { .. })
-        };
-        Ok(order.into_iter().next().filter(|next| next.sequence() > running && may_boot(next)))
+        Ok(first_worth_a_reboot(order, self.running()?.sequence(), &self.refused))
     }
 
     /// The registry is reached from here: entries that were left for not reaching it are to blame themselves.
@@ -271,6 +270,19 @@ pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd, Error> {
         .map_err(|errno| file(&path.display().to_string(), errno.into()))
 }
 
+/// Of what this boot passed over, a trial has lost a try, and another name. What still has the name that it had, a good
+/// entry or a trial that could not be counted, would be passed over again, without end.
+fn first_worth_a_reboot(
+    order: Vec<EntryName>,
+    running: u64,
+    refused: &[String],
+) -> Option<EntryName> {
+    let may_boot =
+        |entry: &EntryName| matches!(entry.state(), EntryState::Good | EntryState::Trial { .. });
+    let first = order.into_iter().find(|entry| !refused.contains(&entry.to_string()));
+    first.filter(|first| first.sequence() > running && may_boot(first))
+}
+
 fn file(path: &str, cause: io::Error) -> Error {
     Error::File { path: path.to_owned(), cause }
 }
@@ -306,3 +318,33 @@ from!(
     Config(pintle_config::Error),
     Store(pintle_update::Error)
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn next(order: &[&str], refused: &[&str]) -> Option<String> {
+        let order = order.iter().map(|name| name.parse().unwrap()).collect();
+        let refused: Vec<String> = refused.iter().map(|name| (*name).to_owned()).collect();
+        first_worth_a_reboot(order, 41, &refused).map(|entry| entry.to_string())
+    }
+
+    #[test]
+    fn what_this_boot_passed_over_is_not_rebooted_into_again() {
+        let good = ["43_1.5.0", "41_1.3.0"];
+        assert_eq!(next(&good, &[]).as_deref(), Some("43_1.5.0"));
+        assert_eq!(next(&good, &["43_1.5.0"]), None);
+        assert_eq!(next(&["43_1.5.0+3-0", "41_1.3.0"], &["43_1.5.0+3-0"]), None, "uncounted");
+        let between = ["43_1.5.0", "42_1.4.0+3-0", "41_1.3.0"];
+        assert_eq!(next(&between, &["43_1.5.0"]).as_deref(), Some("42_1.4.0+3-0"));
+    }
+
+    #[test]
+    fn a_trial_has_all_its_tries_and_nothing_older_is_rebooted_into() {
+        let trial = ["43_1.5.0+2-1", "41_1.3.0"];
+        assert_eq!(next(&trial, &["43_1.5.0+3-0"]).as_deref(), Some("43_1.5.0+2-1"));
+        assert_eq!(next(&["41_1.3.0", "40_1.2.0", "43_1.5.0+0-3"], &[]), None);
+        assert_eq!(next(&["40_1.2.0"], &[]), None);
+        assert_eq!(next(&["43_1.5.0+0-3"], &[]), None);
+    }
+}

@@ -1,7 +1,10 @@
 //! The invariants of the fuzz targets, on a fixed number of mutations of good inputs.
 
+#[path = "../../verify/tests/mutation/change.rs"]
+mod change;
 mod invariants;
 
+use change::{Random, mutate};
 use invariants::{
     globs_agree_with_trying_everything, lines_tell_of_corruption_or_not,
     messages_are_events_or_not, partitions_have_uuids_or_not, plans_end_and_spare_what_is_needed,
@@ -106,31 +109,6 @@ fn run(seeds: &[Vec<u8>], invariant: impl Fn(&[u8]) -> bool) {
 /// A good input with one to four changes.
 fn mutation(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut bytes = seeds[random.below(seeds.len())].clone();
-    (0..=random.below(4)).for_each(|_| mutate(&mut bytes, random));
+    (0..=random.below(4)).for_each(|_| mutate(&mut bytes, ODD, random));
     bytes
-}
-
-fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
-    let start = random.below(bytes.len() + 1);
-    let end = bytes.len().min(start + random.below(33));
-    match random.below(6) {
-        0 => drop(bytes.drain(start..end)),
-        1 => bytes.truncate(end),
-        2 => bytes.extend_from_within(start..end),
-        3 => bytes.insert(start, ODD[random.below(ODD.len())]),
-        4 => bytes[start..end].reverse(),
-        _ => bytes[start..end].iter_mut().take(1).for_each(|byte| *byte ^= 1 << random.below(8)),
-    }
-}
-
-/// Marsaglia's xorshift64: the same numbers in every run and on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
 }

@@ -1,7 +1,10 @@
 //! The invariants of the fuzz targets, on a fixed number of mutations of good inputs.
 
+#[path = "../../verify/tests/mutation/change.rs"]
+mod change;
 mod invariants;
 
+use change::{Random, mutate};
 use invariants::{names_are_read_in_one_way, trust_is_read_in_one_way, zones_go_as_jiff_says};
 
 /// Each kind of input gets so many mutations; they are the same in every run.
@@ -44,6 +47,9 @@ fn time_zone_rules() {
     run(&seeds, zones_go_as_jiff_says);
 }
 
+/// What is inserted: what names and rules are made of, and what they are not.
+const ODD: &[u8] = b"0123456789_+-~/.a\n\0\xff,:MJ<>";
+
 /// Good and odd names must both occur, else the mutations would show little.
 fn run(seeds: &[&str], invariant: fn(&str) -> bool) {
     seeds.iter().for_each(|seed| assert!(invariant(seed), "{seed}"));
@@ -54,36 +60,7 @@ fn run(seeds: &[&str], invariant: fn(&str) -> bool) {
 
 /// A good input with one to three changes.
 fn mutation(seeds: &[&str], random: &mut Random) -> String {
-    let mut bytes = random.pick(seeds).as_bytes().to_vec();
-    (0..=random.below(3)).for_each(|_| mutate(&mut bytes, random));
+    let mut bytes = seeds[random.below(seeds.len())].as_bytes().to_vec();
+    (0..=random.below(3)).for_each(|_| mutate(&mut bytes, ODD, random));
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
-    let start = random.below(bytes.len() + 1);
-    let end = bytes.len().min(start + random.below(33));
-    match random.below(6) {
-        0 => drop(bytes.drain(start..end)),
-        1 => bytes.truncate(end),
-        2 => bytes.extend_from_within(start..end),
-        3 => bytes.insert(start, *random.pick(b"0123456789_+-~/.a\n\0\xff,:MJ<>")),
-        4 => bytes[start..end].reverse(),
-        _ => bytes[start..end].iter_mut().take(1).for_each(|byte| *byte ^= 1 << random.below(8)),
-    }
-}
-
-/// Marsaglia's xorshift64: the same numbers in every run and on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
 }

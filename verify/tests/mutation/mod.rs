@@ -2,7 +2,14 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+mod change;
+
+use change::{Random, mutate};
+
 use crate::invariants::Verdict;
+
+/// What is inserted.
+const ODD: &[u8] = &[0, 1, 2, 0x7f, 0x80, 0xff, b'-', b'\n', b' '];
 
 /// Each kind of input gets so many mutations; they are the same in every run.
 const MUTATIONS: usize = 20_000;
@@ -25,35 +32,6 @@ pub(crate) fn run_times(times: usize, seeds: &[Vec<u8>], invariant: fn(&[u8]) ->
 /// A good input with one to three changes.
 fn mutation(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     let mut bytes = seeds[random.below(seeds.len())].clone();
-    (0..=random.below(3)).for_each(|_| mutate(&mut bytes, random));
+    (0..=random.below(3)).for_each(|_| mutate(&mut bytes, ODD, random));
     bytes
-}
-
-fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
-    let start = random.below(bytes.len() + 1);
-    let end = bytes.len().min(start + random.below(33));
-    match random.below(6) {
-        0 => drop(bytes.drain(start..end)),
-        1 => bytes.truncate(end),
-        2 => bytes.extend_from_within(start..end),
-        3 => bytes.insert(start, *random.pick(&[0, 1, 2, 0x7f, 0x80, 0xff, b'-', b'\n', b' '])),
-        4 => bytes[start..end].reverse(),
-        _ => bytes[start..end].iter_mut().take(1).for_each(|byte| *byte ^= 1 << random.below(8)),
-    }
-}
-
-/// Marsaglia's xorshift64: the same numbers in every run and on every machine.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
 }

@@ -24,6 +24,16 @@ description = "Answers the test rig"
 command = ["/usr/libexec/agent"]
 "#;
 
+/// How a guest that follows a tag gets onto the network: QEMU's, always the same.
+const NETWORK: &str = r#"
+[service.network]
+type = "oneshot"
+command = ["/bin/sh", "-c", "ip link set eth0 up && ip address add 10.0.2.15/24 dev eth0"]
+
+[service.pintle-update]
+after = ["network"]
+"#;
+
 /// What an image is made on top of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Base {
@@ -87,6 +97,12 @@ impl ContainerImage {
     #[must_use]
     pub fn service(self, name: &str, toml: &str) -> ContainerImage {
         self.file(&format!("usr/lib/pintle/{name}.toml"), 0o644, toml)
+    }
+
+    /// With what brings it onto the network before the updater starts.
+    #[must_use]
+    pub fn networked(self) -> ContainerImage {
+        self.service("network", NETWORK)
     }
 
     /// With what makes it follow a tag: the table `[update]`, the worker, and these authorities' certificates as PEM.

@@ -15,16 +15,6 @@ const TAG: &str = "os/tiny:stable";
 const INSTALLED: u64 = 10;
 const NEWER: u64 = 20;
 
-/// How the guest gets onto the network: QEMU's, always the same.
-const NETWORK: &str = r#"
-[service.network]
-type = "oneshot"
-command = ["/bin/sh", "-c", "ip link set eth0 up && ip address add 10.0.2.15/24 dev eth0"]
-
-[service.pintle-update]
-after = ["network"]
-"#;
-
 /// The first look at the tag comes within seconds.
 const SYSTEM: &str = "[system]\nhealth-timeout = \"20s\"\n";
 
@@ -142,7 +132,7 @@ fn image(version: &str) -> Result<ContainerImage> {
         Registry::reference_of_machines(TAG)
     );
     let image = ContainerImage::of(Base::Busybox, version);
-    let image = image.service("system", SYSTEM).service("network", NETWORK);
+    let image = image.service("system", SYSTEM).networked();
     image.following(&update, &fs::read(Registry::authority()?)?)
 }
 

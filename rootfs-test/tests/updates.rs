@@ -24,16 +24,6 @@ const UPSTREAM: &str = "upstream/tiny:4";
 /// More than some checks read, each a seal, and less than any release has.
 const CHECKS: u64 = 32 << 10;
 
-/// How the guest gets onto the network: QEMU's, always the same.
-const NETWORK: &str = r#"
-[service.network]
-type = "oneshot"
-command = ["/bin/sh", "-c", "ip link set eth0 up && ip address add 10.0.2.15/24 dev eth0"]
-
-[service.pintle-update]
-after = ["network"]
-"#;
-
 /// What each image says about itself: its first check after a boot comes within 13 s, and a health that does not
 /// come is soon given up.
 const SYSTEM: &str = "[system]\nhealth-timeout = \"20s\"\n";
@@ -240,7 +230,7 @@ fn broken_releases(keys: &Keys) -> Result<[Release; 5]> {
 /// The busybox image, following the tag.
 fn image(version: &str, more: &str) -> Result<ContainerImage> {
     let image = ContainerImage::of(Base::Busybox, version);
-    let image = image.service("system", SYSTEM).service("network", NETWORK);
+    let image = image.service("system", SYSTEM).networked();
     image.following(&update(more), &authority()?)
 }
 

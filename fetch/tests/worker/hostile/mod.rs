@@ -1,5 +1,5 @@
-//! Registries that lie, stall, flood and send elsewhere: each is a row of a table, and each ends with one reason, within the limits of time, bytes and
-//! memory, with nothing wrong written.
+//! Registries that lie, stall, flood and send elsewhere: each is a row of a table, and each ends with one reason, within the
+//! limits of time, bytes and memory, with nothing wrong written.
 
 mod answers;
 mod documents;
@@ -18,8 +18,8 @@ use crate::starter::Worker;
 use crate::support::{Machine, Release, image, release};
 use shelf::{Shelf, Talk};
 
-/// The most bytes that a registry gets rid of, whatever it tries: twice an index of 4 MiB, each of whose bytes may come in a chunk of its own, and
-/// what was buffered on the way.
+/// The most bytes that a registry gets rid of, whatever it tries: twice an index of 4 MiB, each of whose bytes may come in a
+/// chunk of its own, and what was buffered on the way.
 const SENT_MAX: u64 = 9 << 20;
 
 /// All of the worker's address space.
@@ -158,6 +158,10 @@ impl Row {
 
     fn judge(&self, heard: &[Said], machine: &Machine, release: &Release) -> Result<(), String> {
         machine.has_nothing_wrong(release);
+        let ends = heard.iter().filter(|said| said.is_the_end()).count();
+        if ends != 1 {
+            return Err(format!("{ends} last words: {heard:?}"));
+        }
         match (&self.ends, heard.last()) {
             (Ends::For(reason, outlook), Some(Said::Failed(failed))) => {
                 is(failed, reason, *outlook)

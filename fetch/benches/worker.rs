@@ -1,5 +1,5 @@
-//! Prints how fast the worker makes a gibibyte's image, whichever way it comes, beside copying and hashing the same bytes with `cp` and
-//! `sha256sum`, and how much memory it has meanwhile.
+//! Prints how fast the worker makes a gibibyte's image, whichever way it comes, beside copying and hashing the same bytes
+//! with `cp` and `sha256sum`, and how much memory it has meanwhile.
 //!
 //! `cargo bench -p pintle-fetch`. Aim: 70 % of the speed or more, 64 MiB or less. As root, for the worker runs as nobody.
 

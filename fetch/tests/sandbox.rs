@@ -1,5 +1,5 @@
-//! What the worker cannot do once it has shut itself in: each action is tried by a process that has not, where it is not forbidden, and by one
-//! that has, where it is. Needs root, to start both as another user.
+//! What the worker cannot do once it has shut itself in: each action is tried by a process that has not, where it is not
+//! forbidden, and by one that has, where it is. Needs root, to start both as another user.
 //!
 //! Without libtest, which has more than one thread.
 

@@ -278,8 +278,8 @@ impl Vm {
         words
     }
 
-    /// Tells the kernel what it would find out by measuring, which fails where the host is busy and emulates: the counter's frequency, and that
-    /// timers work.
+    /// Tells the kernel what it would find out by measuring, which fails where the host is busy and emulates: the counter's
+    /// frequency, and that timers work.
     fn timer_options(&self, accelerator: Accelerator) -> String {
         let khz = match (accelerator, self.clock) {
             (Accelerator::Kvm, _) => return String::new(),

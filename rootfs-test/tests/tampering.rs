@@ -221,8 +221,8 @@ fn stops(verity: &str) -> Result<()> {
     disk.check()
 }
 
-/// A service that meets the block at each start has the machine leave the image in the end. It goes on reading, for the kernel logs no more
-/// than ten corrupt reads in five seconds.
+/// A service that meets the block at each start has the machine leave the image in the end. It goes on reading, for the
+/// kernel logs no more than ten corrupt reads in five seconds.
 #[test]
 fn services_are_not_restarted_for_ever() -> Result<()> {
     const READER: &str = r#"

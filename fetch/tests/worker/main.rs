@@ -1,5 +1,5 @@
-//! The worker as machines run it: the program itself, shut in, with files that it was handed, against Debian's docker-registry. Needs
-//! root, to start it as another user and in a network of its own.
+//! The worker as machines run it: the program itself, shut in, with files that it was handed, against Debian's
+//! docker-registry. Needs root, to start it as another user and in a network of its own.
 
 mod hostile;
 mod interrupted;

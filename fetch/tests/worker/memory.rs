@@ -7,8 +7,8 @@ use crate::support::{image, release};
 /// All of its address space: its code, its stack, and whatever it allocates.
 const MEMORY: u64 = 64 << 20;
 
-/// A quarter of a gibibyte, most of which is a few blocks over and over: it is made and sent in seconds, and the worker needs to know as much of
-/// it as of every other image of that size.
+/// A quarter of a gibibyte, most of which is a few blocks over and over: it is made and sent in seconds, and the worker needs
+/// to know as much of it as of every other image of that size.
 const BLOCKS: u64 = 1 << 16;
 
 fn new_image() -> Vec<u8> {

@@ -7,8 +7,8 @@ use nix::sched::{CloneFlags, unshare};
 
 /// Moves this thread, and those that it starts, into a network with nothing in it but 127.0.0.1.
 ///
-/// Sockets buffer a few KiB there, as those of a slow network do: what lies unread in a buffer when a worker is killed is lost, and says
-/// nothing about the worker.
+/// Sockets buffer a few KiB there, as those of a slow network do: what lies unread in a buffer when a worker is killed is
+/// lost, and says nothing about the worker.
 pub(crate) fn enter() {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     let up = ["ip", "link", "set", "lo", "up"];

@@ -1,5 +1,5 @@
-//! What must hold for any bytes that a registry, a name server or a file of settings gives. The fuzz targets (fuzz/fuzz_targets/registry_*.rs) and
-//! the tests in mutations.rs run the same functions.
+//! What must hold for any bytes that a registry, a name server or a file of settings gives. The fuzz targets
+//! (fuzz/fuzz_targets/registry_*.rs) and the tests in mutations.rs run the same functions.
 
 use pintle_registry::dns::{Kind, MAX_ADDRESSES, Question, Reply};
 use pintle_registry::{Challenge, ContentRange, Credentials, Names, Reference, Settings};

@@ -1,8 +1,9 @@
-//! Prints how many bytes a machine receives to get from one image to the next, all headers, indexes and manifests counted, beside what other tools
-//! need for the same two images, in one run.
+//! Prints how many bytes a machine receives to get from one image to the next, all headers, indexes and manifests counted,
+//! beside what other tools need for the same two images, in one run.
 //!
-//! `cargo bench -p pintle-rootfs-test --bench wire`. As root, for the worker runs as nobody, and with a network, for Debian's packages.
-//! Pair A is what Debian 12 has now, without its updates and with them; it changes when Debian does. casync's bytes are without headers.
+//! `cargo bench -p pintle-rootfs-test --bench wire`. As root, for the worker runs as nobody, and with a network, for Debian's
+//! packages. Pair A is what Debian 12 has now, without its updates and with them; it changes when Debian does. casync's bytes
+//! are without headers.
 #![forbid(unsafe_code)]
 
 mod fetching;
@@ -88,23 +89,9 @@ impl Pair {
         let folder = recipe.with(&self.old).with(&self.new).folder(|folder| {
             let build = |source: &str, sequence: &str| {
                 let mut command = Command::new(&pintle);
-                command.args([
-                    "build",
-                    "--quiet",
-                    "--no-system",
-                    "--image-id",
-                    "wire",
-                    "--arch",
-                    "amd64",
-                ]);
-                command.args([
-                    "--image-version",
-                    sequence,
-                    "--sequence",
-                    sequence,
-                    source,
-                    "--key",
-                ]);
+                command.args("build --quiet --no-system --image-id wire --arch amd64".split(' '));
+                command.args(["--image-version", sequence, "--sequence", sequence]);
+                command.args([source, "--key"]);
                 command.arg(&key).arg("--output").arg(folder.join(sequence));
                 command
             };

@@ -1,5 +1,6 @@
-//! What must hold for any bytes in the place of a release's documents, frames and delta. The fuzz targets (fuzz/fuzz_targets/transfer_*.rs) and the
-//! tests in mutations.rs run the same functions. Who includes this has `support` beside it.
+//! What must hold for any bytes in the place of a release's documents, frames and delta. The fuzz targets
+//! (fuzz/fuzz_targets/transfer_*.rs) and the tests in mutations.rs run the same functions. Who includes this has `support`
+//! beside it.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -82,7 +83,8 @@ pub(crate) fn frames() -> Vec<u8> {
     NEW.blobs[&layer.blob.digest][..layer.seek_table as usize].to_vec()
 }
 
-/// Whatever the delta, of which only the digest is right, the machine has the release in the end; by the blocks, if the delta makes another image.
+/// Whatever the delta, of which only the digest is right, the machine has the release in the end; by the blocks, if the
+/// delta makes another image.
 pub(crate) fn a_delta_makes_the_image_or_is_left(bytes: &[u8]) -> Verdict {
     let mut release: Release = NEW.clone();
     let delta =

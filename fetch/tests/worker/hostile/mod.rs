@@ -32,8 +32,16 @@ const ROWS_MIN: usize = 60;
 const AT_ONCE: usize = 16;
 
 /// Of time for a job, and of silence, in milliseconds.
-const TOTAL: u64 = 2500;
-const STALL: u64 = 300;
+struct Limits {
+    total: u64,
+    stall: u64,
+}
+
+/// Where time is to be what ends it.
+const SHORT: Limits = Limits { total: 2500, stall: 300 };
+
+/// Where something else is, however slow the machine.
+const LONG: Limits = Limits { total: 300_000, stall: 60_000 };
 
 /// What the worker is to do.
 #[derive(Clone, Copy)]
@@ -139,9 +147,17 @@ impl Row {
         if sent > SENT_MAX { Err(format!("{sent} bytes were sent")) } else { Ok(()) }
     }
 
+    fn limits(&self) -> Limits {
+        match self.ends {
+            Ends::For(reason, _) if reason.contains("timed out") => SHORT,
+            Ends::For(..) | Ends::Well => LONG,
+        }
+    }
+
     fn job(&self, host: &str, shelf: &Shelf, machine: &Machine) -> Job {
         let mut registry = registry(host);
-        (registry.total_limit, registry.stall_limit) = (TOTAL, STALL);
+        let limits = self.limits();
+        (registry.total_limit, registry.stall_limit) = (limits.total, limits.stall);
         let keys = KeySet::new(vec![SigningKey::generate(&[1; 32]).public()], 1).unwrap();
         let task = match self.wanted {
             Wanted::Check => Task::Check { architecture: Architecture::X86_64, known: None },

@@ -7,7 +7,6 @@ use std::os::unix::fs::FileExt;
 use pintle_verify::Digest;
 use pintle_verify::verity::{BLOCK, Geometry, Leaf};
 
-use crate::Error;
 use crate::block_file::{self, Block, offset};
 
 /// An image that is here. It needs no trust: what is copied out of it is hashed on the way.
@@ -94,25 +93,25 @@ impl Seens {
 }
 
 /// The leaves of all sources: which blocks of an image are here.
-pub(crate) fn blocks_of(sources: &[Source]) -> Result<Seens, Error> {
+pub(crate) fn blocks_of(sources: &[Source]) -> Seens {
     let geometries: Vec<_> = sources.iter().map(Source::geometry).collect();
     let leaves: u64 = geometries.iter().flatten().map(Geometry::data_blocks).sum();
     let mut seens = Seens(Vec::with_capacity(leaves as usize));
     for (number, (source, geometry)) in sources.iter().zip(&geometries).enumerate() {
         let Some(lowest) = geometry.as_ref().and_then(lowest_level) else { continue };
         let first = Place { source: number, block: 0 };
-        note_level(&mut seens, source, &lowest, first).map_err(Error::file("read", "root.tree"))?;
+        note_level(&mut seens, source, &lowest, first);
     }
-    Ok(seens.sorted())
+    seens.sorted()
 }
 
 /// The hashes in all levels but the lowest: which blocks of a tree are here.
-pub(crate) fn tree_blocks_of(sources: &[Source]) -> Result<Seens, Error> {
+pub(crate) fn tree_blocks_of(sources: &[Source]) -> Seens {
     let mut seens = Seens::default();
     for (number, source) in sources.iter().enumerate() {
-        note_tree(&mut seens, source, number).map_err(Error::file("read", "root.tree"))?;
+        note_tree(&mut seens, source, number);
     }
-    Ok(seens.sorted())
+    seens.sorted()
 }
 
 /// Blocks of a tree file, and how many hashes they hold.
@@ -139,31 +138,32 @@ fn levels(geometry: &Geometry) -> Vec<Level> {
     levels.collect()
 }
 
-fn note_tree(seens: &mut Seens, source: &Source, number: usize) -> io::Result<()> {
-    let Some(geometry) = source.geometry() else { return Ok(()) };
+fn note_tree(seens: &mut Seens, source: &Source, number: usize) {
+    let Some(geometry) = source.geometry() else { return };
     let levels = levels(&geometry);
     if !levels.is_empty() {
         seens.note(source.root_hash.as_bytes(), Place { source: number, block: 1 });
     }
     for pair in levels.windows(2) {
         let [level, below] = pair else { continue };
-        note_level(seens, source, level, Place { source: number, block: below.first })?;
+        note_level(seens, source, level, Place { source: number, block: below.first });
     }
-    Ok(())
 }
 
-/// Notes the hashes in a level, `first` being the block that its first hash is of.
-fn note_level(seens: &mut Seens, source: &Source, level: &Level, first: Place) -> io::Result<()> {
+/// Notes the hashes in a level, `first` being the block that its first hash is of; what a failing disk does not give
+/// is not here.
+fn note_level(seens: &mut Seens, source: &Source, level: &Level, first: Place) {
     let per_block = (BLOCK / size_of::<Leaf>()) as u64;
     for number in 0..level.hashes.div_ceil(per_block) {
-        let Some(block) = block_file::read(&source.tree, level.first + number)? else { break };
+        let Ok(Some(block)) = block_file::read(&source.tree, level.first + number) else {
+            continue;
+        };
         let before = number * per_block;
         let (hashes, _) = block.as_chunks();
         let count = (level.hashes - before).min(per_block) as usize;
         let first = Place { block: first.block + before, ..first };
         seens.note_all(hashes.get(..count).unwrap_or_default(), first);
     }
-    Ok(())
 }
 
 fn prefix(hash: &Leaf) -> u64 {

@@ -46,7 +46,7 @@ impl TreeReceiver<'_> {
     /// request where nothing is here.
     pub(crate) fn receive(&self, feed: &mut Feed<'_>) -> Result<Leaves, Error> {
         let geometry = Geometry::of_image(self.seal.image_size)?;
-        let known = tree_blocks_of(self.sources)?;
+        let known = tree_blocks_of(self.sources);
         let has_begun = has_begun(self.file)?;
         self.begin(&geometry)?;
         let walk = Walk { file: self.file, hasher: LeafHasher::new(&self.seal.salt) };

@@ -280,11 +280,12 @@ fn what_is_left_of_another_delta_is_thrown_away() {
         let machine = Machine::with(&[&old_image()]);
         machine.target.delta.write_all_at(&vec![7; left], 0).unwrap();
         let mut blobs = Memory::of(&release.blobs);
-        machine.receive(&release, &mut blobs).unwrap();
+        let received = machine.receive(&release, &mut blobs).unwrap();
         let delta = release.manifest.deltas[0].blob.digest;
         assert_eq!(blobs.requests.iter().filter(|(digest, _)| *digest == delta).count(), ranges);
-        let file = fs::read(machine.folder.path().join("delta")).unwrap();
-        assert_eq!(Digest::of(&file), delta);
+        // It was the right one, came to be applied, and is not to be the next attempt's choice.
+        assert!(received.delta_failed.unwrap().contains("cannot apply delta"));
+        assert_eq!(machine.target.delta.metadata().unwrap().len(), 0);
     }
 }
 
@@ -357,6 +358,23 @@ fn a_damaged_delta_is_given_up_for_blocks() {
     assert!(received.delta_failed.unwrap().contains("cannot trust delta"));
     assert_eq!(memory.requests.iter().filter(|(digest, _)| *digest == delta).count(), 1);
     assert_eq!(machine.target.delta.metadata().unwrap().len(), 0);
+}
+
+/// As where the disk under an entry fails: reading it is an error, and no reason to stop.
+#[test]
+fn a_source_that_cannot_be_read_is_as_good_as_none() {
+    let release = release_with_delta(100_000, Some(400_000));
+    for file in ["root.img", "root.tree"] {
+        let mut machine = Machine::with(&[&old_image()]);
+        let path = machine.folder.path().join("failing");
+        let unreadable = fs::File::options().write(true).create_new(true).open(path).unwrap();
+        let source = &mut machine.sources[0];
+        let place = if file == "root.img" { &mut source.image } else { &mut source.tree };
+        unreadable.set_len(place.metadata().unwrap().len()).unwrap();
+        *place = unreadable;
+        machine.receive(&release, &mut Memory::of(&release.blobs)).unwrap();
+        machine.has(&release);
+    }
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl Store {
         set_length(&files.tree, tree, Piece::Tree)?;
         let there = allocated(&files.image, Piece::Image)? + allocated(&files.tree, Piece::Tree)?;
         let needed = |block| {
-            let all = install::space(wanted.seal, block)? + wanted.delta;
+            let all = install::space(wanted.seal, block)?.saturating_add(wanted.delta);
             Ok(all.saturating_sub(there))
         };
         self.make_room(&needed, room)?;

@@ -277,10 +277,13 @@ impl Updater {
         Ok((usize::try_from(keep).unwrap_or(2), protected))
     }
 
-    /// Of the deltas only one that starts from an image which is here can be used.
+    /// Of the deltas only one that starts from an image which is here can be used, and none that is larger than the image:
+    /// nobody has vouched for these numbers, and entries may be given up to make room for them.
     fn delta_bytes(&self, candidate: &Candidate) -> Result<u64, Error> {
         let (_, here) = self.sources()?;
-        let usable = candidate.deltas.iter().filter(|(from, _)| here.contains(from));
+        let most = candidate.seal.image_size;
+        let usable =
+            candidate.deltas.iter().filter(|(from, size)| here.contains(from) && *size <= most);
         Ok(usable.map(|(_, size)| *size).max().unwrap_or(0))
     }
 

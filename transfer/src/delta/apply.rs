@@ -154,7 +154,7 @@ struct Place<'o> {
 
 impl<'o> Place<'o> {
     fn first(image: &'o File) -> Result<Self, Error> {
-        let size = length(image).map_err(Error::file("look at", OLD))?;
+        let size = length(image).map_err(unread)?;
         Ok(Self { image, size, at: 0, buffer: vec![0; CHUNK] })
     }
 
@@ -182,7 +182,7 @@ impl<'o> Place<'o> {
             return Err(wrong("it copies what the older image does not have"));
         }
         let bytes = self.buffer.get_mut(..count).unwrap_or_default();
-        self.image.read_exact_at(bytes, self.at).map_err(Error::file("read", OLD))?;
+        self.image.read_exact_at(bytes, self.at).map_err(unread)?;
         self.at += count as u64;
         Ok(bytes)
     }
@@ -258,10 +258,14 @@ impl<'i> Image<'i> {
 }
 
 const IMAGE: &str = "root.img";
-const OLD: &str = "older image";
 
 fn wrong(cause: &str) -> Error {
     Error::Delta(cause.to_owned())
+}
+
+/// A disk that fails under the older image; without it the image comes by blocks.
+fn unread(cause: std::io::Error) -> Error {
+    Error::Delta(format!("its older image cannot be read: {cause}"))
 }
 
 /// What zstd finds wrong, and an end that comes too early.

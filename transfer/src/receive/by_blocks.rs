@@ -22,7 +22,7 @@ impl Receiver<'_> {
         let leaves = self.receive_tree(feed)?;
         let table = self.receive_table(feed)?;
         let mut job = Job::resume(self, &leaves, &table)?;
-        let here = blocks_of(self.sources)?;
+        let here = blocks_of(self.sources);
         let offer = if delta_failed.is_none() { self.offer()? } else { None };
         let plan = job.plan(&here, offer.as_ref());
         if plan.delta().is_none() {

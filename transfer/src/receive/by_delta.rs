@@ -38,6 +38,8 @@ impl Receiver<'_> {
             Ok(()) => Ok(Outcome::Applied),
             // The older image may be damaged, or the delta, or it was made wrong: blocks need neither.
             Err(error @ (Error::Delta(_) | Error::Damaged { .. })) => {
+                // Whole as it is it would cost nothing, and be the next attempt's choice again.
+                resize(&self.target.delta, 0)?;
                 Ok(Outcome::Failed(error.to_string()))
             }
             Err(error) => Err(error),

@@ -45,7 +45,9 @@ Commands:
                     what the machine does about updates by itself, and what it waits for
   rollback [ENTRY]  boot ENTRY next, or the newest good entry below the running one; what is newer is
                     rejected, and not installed again by itself
-  repair [ENTRY]    fetch the damaged blocks of ENTRY, or of the running entry, and replace its files
+  repair [--from PATH] [ENTRY]
+                    fetch the damaged blocks of ENTRY, or of the running entry, and replace its files.
+                    --from: from an OCI layout, a directory or a tar file, without a network
   scrub             read the running image again, and say which blocks are damaged
   pin ENTRY, unpin ENTRY
                     keep ENTRY however many newer ones there are, or do not any more
@@ -110,8 +112,10 @@ fn command(arguments: &[String]) -> Result<String, Failure> {
         ["update", ref rest @ ..] => update::run(rest),
         ["rollback"] => entries::roll_back(None),
         ["rollback", entry] => entries::roll_back(Some(entry)),
-        ["repair"] => update::repair(None),
-        ["repair", entry] => update::repair(Some(entry)),
+        ["repair"] => update::repair(None, None),
+        ["repair", "--from", path] => update::repair(None, Some(path)),
+        ["repair", "--from", path, entry] => update::repair(Some(entry), Some(path)),
+        ["repair", entry] if !entry.starts_with('-') => update::repair(Some(entry), None),
         ["pin", entry] => entries::pin(entry),
         ["unpin", entry] => entries::unpin(entry),
         ["hold"] => entries::hold(Hold::On),
@@ -160,6 +164,8 @@ fn complaint(words: &[&str]) -> String {
         ["install", "--force", _, word, ..] | ["install", _, word, ..] => {
             format!("install: did not expect \"{word}\"")
         }
+        ["repair", "--from"] => "repair: --from needs an argument".to_owned(),
+        ["repair", "--from", _, _, word, ..] => format!("repair: did not expect \"{word}\""),
         [command @ ("pin" | "unpin")] => {
             format!("{command}: expected an entry; pintlectl list names them")
         }
@@ -334,6 +340,9 @@ mod tests {
             (vec!["stauts"], "there is no command \"stauts\""),
             (vec!["status", "--jsn"], "status: did not expect \"--jsn\""),
             (vec!["reboot", "now"], "reboot: did not expect \"now\""),
+            (vec!["repair", "--form", "a"], "repair: did not expect \"--form\""),
+            (vec!["repair", "--from"], "repair: --from needs an argument"),
+            (vec!["repair", "--from", "a", "b", "c"], "repair: did not expect \"c\""),
             (vec!["install"], "install: expected a release's directory"),
             (vec!["install", "--force"], "install: expected a release's directory"),
             (vec!["install", "a", "b"], "install: did not expect \"b\""),

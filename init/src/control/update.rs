@@ -42,7 +42,7 @@ pub(super) fn run(words: &[&str]) -> Result<String, Failure> {
     if wish.extent == Extent::Check {
         return Ok(checked(&candidate, &standing));
     }
-    say_what_boots(&updater, &candidate, &standing)?;
+    say_what_boots(&updater, &candidate, (&standing, wish.extent))?;
     let mut progress = Progress::new();
     let mut heard = |said: &Said| progress.show(said);
     let release = (&origin, &candidate);
@@ -56,14 +56,18 @@ pub(super) fn run(words: &[&str]) -> Result<String, Failure> {
         }
     };
     progress.end();
-    if wish.extent == Extent::Apply {
-        ask(How::Reboot)?;
+    match wish.extent {
+        Extent::Apply if updater.machine.staged()?.is_some() => {
+            ask(How::Reboot)?;
+            Ok(text)
+        }
+        Extent::Apply => Ok(text + "there is nothing to reboot into\n"),
+        Extent::Check | Extent::Download | Extent::Install => Ok(text),
     }
-    Ok(text)
 }
 
-/// Fetches what is damaged of an entry.
-pub(super) fn repair(wanted: Option<&str>) -> Result<String, Failure> {
+/// Fetches what is damaged of an entry: from where it came, or from a directory or an archive.
+pub(super) fn repair(wanted: Option<&str>, from: Option<&str>) -> Result<String, Failure> {
     let mut updater = updater()?;
     let entries = updater.machine.store.entries()?.entries;
     let entry = match wanted {
@@ -71,7 +75,10 @@ pub(super) fn repair(wanted: Option<&str>) -> Result<String, Failure> {
         None => updater.machine.running()?,
     };
     say_first(&format!("{entry} boots as before; its files are made anew"))?;
-    let origin = Origin::Registry(origin_of(&updater, &entry)?);
+    let origin = match from {
+        Some(path) => Origin::File(path.to_owned()),
+        None => Origin::Registry(origin_of(&updater, &entry)?),
+    };
     let candidate = found(&mut updater, &origin)?;
     if !entry.agrees_with(&candidate.seal) {
         return Err(refused(&format!("{origin} is not the release of {entry}")));
@@ -163,7 +170,7 @@ fn origin_of(updater: &Updater, entry: &EntryName) -> Result<String, Failure> {
     let origin = updater.machine.store.open_entry(entry)?.origin;
     origin.ok_or_else(|| {
         refused(&format!(
-            "{entry} did not come from a registry; pintlectl install --force DIR has its release"
+            "{entry} did not come from a registry; pintlectl repair --from PATH takes its release from an OCI layout"
         ))
     })
 }
@@ -187,10 +194,13 @@ fn checked(candidate: &Candidate, standing: &Standing) -> String {
 fn say_what_boots(
     updater: &Updater,
     candidate: &Candidate,
-    standing: &Standing,
+    (standing, extent): (&Standing, Extent),
 ) -> Result<(), Failure> {
     let running = updater.machine.running()?;
     match standing {
+        Standing::Newer if extent == Extent::Download => {
+            say_first("what boots next stays as it is; what is fetched is not installed yet")
+        }
         Standing::Newer => say_first(&format!(
             "{}_{} boots next, on trial; if it fails, {running} does",
             candidate.seal.sequence, candidate.seal.version

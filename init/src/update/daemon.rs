@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pintle_update::schedule::{
-    Action, Circumstances, Decision, Event as Happened, Found, Inhibitor, Job, Now, Policy,
+    Action, Circumstances, Decision, Event as Happened, Found, Inhibitor, Job, Mode, Now, Policy,
     Running, Status as OfSchedule, Updater as Schedule, Wall, Why, decide,
 };
 use pintle_update::worker::{Said, printable};
@@ -73,6 +73,10 @@ pub(crate) fn run() -> Result<String, Error> {
         policy,
         schedule,
     };
+    // Nobody asks the registry here, so that it can tell nothing about the image.
+    if daemon.policy.mode == Mode::Off {
+        daemon.reached();
+    }
     loop {
         let nap = daemon.turn();
         sleep(nap);

@@ -99,6 +99,22 @@ fn whatever_became_of_an_image_its_delta_makes_it() {
     }
 }
 
+/// As where the disk under it fails.
+#[test]
+fn where_the_older_image_cannot_be_read_blocks_come() {
+    let (old, new) = (image(1..=40), image(20..=60));
+    let delta = delta((&old, &[]), (&new, &[]));
+    let release = with_delta(&old, new, delta);
+    let mut machine = Machine::with(&[&old]);
+    let path = machine.folder.path().join("failing");
+    let failing = File::options().write(true).create_new(true).open(path).unwrap();
+    failing.set_len(old.len() as u64).unwrap();
+    machine.sources[0].image = failing;
+    let received = machine.receive(&release, &mut Memory::of(&release.blobs)).unwrap();
+    machine.has(&release);
+    assert!(received.delta_failed.unwrap().contains("its older image cannot be read"));
+}
+
 #[test]
 fn a_delta_costs_what_is_new() {
     let old = noise(1, 600 * BLOCK);

@@ -21,8 +21,8 @@ table! {
             /// The tag that the machine follows: a registry's host, a repository and a tag.
             "from" = (required; "registry.example.com/os/kiosk:stable") => from: Tag,
 
-            /// Other registries that have the same repository, tried in this order where `from` cannot
-            /// be reached.
+            /// Other registries that have the same repository, asked in this order before the host in
+            /// `from`, which is asked where none of them has what is wanted.
             ///
             /// With a prefix, the repository is looked for below it. The seal is checked wherever a
             /// release comes from, so a mirror needs no trust.

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use pintle_registry::{
-    Answer, Blob as RegistryBlob, Client, Credentials, Known, Limits, Names, Proxy, Reference,
-    Settings, Tokens,
+    Answer, Blob as RegistryBlob, Client, Credentials, Error as RegistryError, Known, Limits,
+    Names, Proxy, Reference, Settings, Tokens,
 };
 use pintle_transfer::{Blob, Blobs};
 use pintle_update::worker::{self, Registry, Traffic, Transport};
@@ -91,8 +91,8 @@ impl Blobs for Online {
             Some(budget) => budget.saturating_sub(self.traffic().received),
             None => u64::MAX,
         };
-        let stream = self.client.range(&self.reference, of(*blob), range);
-        Ok(Box::new(Budgeted { stream: stream.map_err(io::Error::other)?, left }))
+        let stream = self.client.range(&self.reference, of(*blob), range).map_err(as_io)?;
+        Ok(Box::new(Budgeted { stream, left }))
     }
 }
 
@@ -112,6 +112,11 @@ impl<R: Read> Read for Budgeted<R> {
         self.left -= read as u64;
         Ok(read)
     }
+}
+
+fn as_io(error: RegistryError) -> io::Error {
+    let kind = if error.is_missing() { io::ErrorKind::NotFound } else { io::ErrorKind::Other };
+    io::Error::new(kind, error)
 }
 
 fn of(blob: Blob) -> RegistryBlob {

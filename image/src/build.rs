@@ -9,13 +9,13 @@ use crate::erofs::format::BLOCK;
 use crate::erofs::write::{Continuity, Layout};
 use crate::layer::Limits;
 use crate::progress::Progress;
-use crate::release::{Draft, open_image};
+use crate::release::{Draft, image_file, open_image};
 use crate::source::{self, Source};
 use crate::spool::Spool;
 use crate::tree::Tree;
-use crate::{Error, Result, kmod};
+use crate::{Error, Result, cuts, kmod};
 use identity::Identity;
-use pintle_verify::verity::{self, fsverity_digest};
+use pintle_verify::verity::{self, LeafHasher, fsverity_digest};
 use pintle_verify::{
     Architecture, Digest, ImageId, Percent, Salt, Seal, SigningKey, Uuid, Version, seal_digest,
 };
@@ -115,6 +115,10 @@ pub fn build(request: &Request<'_>, progress: &dyn Progress) -> Result<Built> {
     let (layout, continuity) = lay_out(&image.tree, (&spool, uuid), request.layout_from)?;
     let tree = draft.write_image((&layout, &spool), &salt, progress)?;
     draft.write_tree(&tree, uuid)?;
+    let cuts = request.layout_from.map(|old| cuts_after(old, &tree, &salt)).transpose()?;
+    if let Some(cuts) = cuts.filter(|cuts| !cuts.is_empty()) {
+        draft.write_cuts(&cuts)?;
+    }
 
     let seal = statement(request, &image, identity, &tree);
     let signed = seal.sign(request.keys).map_err(|cause| Error::input("sign the seal", cause))?;
@@ -149,6 +153,12 @@ fn lay_out<'t>(
             Ok((layout, Some(continuity)))
         }
     }
+}
+
+/// Where frames are cut for machines that have the image `old`.
+fn cuts_after(old: &Path, tree: &verity::Tree, salt: &Salt) -> Result<Vec<u64>> {
+    let carried = if old.is_dir() { cuts::read(old)? } else { Vec::new() };
+    cuts::after(&image_file(old)?, tree.leaves(), (&LeafHasher::new(salt), &carried))
 }
 
 /// Where the machine mounts what is not in the image; a read-only root cannot get them later.

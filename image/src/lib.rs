@@ -3,6 +3,7 @@
 
 pub mod build;
 pub mod cpio;
+pub mod cuts;
 pub mod deb;
 pub mod disk;
 pub mod erofs;

@@ -1,5 +1,6 @@
-//! A release on disk: `root.img`, `root.tree` and `seal` in one directory.
+//! A release on disk: `root.img`, `root.tree` and `seal` in one directory, perhaps with `cuts`.
 
+use crate::cuts::{self, CUTS};
 use crate::erofs::format::BLOCK;
 use crate::erofs::read::Image;
 use crate::erofs::write::Layout;
@@ -12,7 +13,7 @@ use crate::{Error, Result};
 use pintle_verify::verity::{self, Leaf, LeafHasher};
 use pintle_verify::{Salt, Uuid};
 use std::fs::{self, File, Permissions};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
@@ -48,10 +49,14 @@ pub fn directory_of(path: &Path) -> Result<&Path> {
 /// # Errors
 /// When it is no image.
 pub fn open_image(path: &Path) -> Result<Image<File>> {
-    let path = if path.is_dir() { path.join(IMAGE) } else { path.to_owned() };
-    let file = File::open(&path).attempt(|| format!("open {}", path.display()))?;
-    Image::open(file)
+    Image::open(image_file(path)?)
         .map_err(|cause| Error::input(format!("use {} as an image", path.display()), cause))
+}
+
+/// The file of an image that is named as for [`open_image`].
+pub fn image_file(path: &Path) -> Result<File> {
+    let path = if path.is_dir() { path.join(IMAGE) } else { path.to_owned() };
+    File::open(&path).attempt(|| format!("open {}", path.display()))
 }
 
 /// Blocks that a thread makes, writes and hashes at a time: 256 KiB stay in a core's own cache.
@@ -109,6 +114,12 @@ impl Draft {
         })
     }
 
+    /// Writes where frames are to be cut.
+    pub fn write_cuts(&mut self, cuts: &[u64]) -> Result<()> {
+        let text = cuts::to_text(cuts);
+        self.add(CUTS, |mut file| file.write_all(text.as_bytes()).attempt(|| write_action(CUTS)))
+    }
+
     /// Writes the seal.
     pub fn write_seal(&mut self, seal: &[u8]) -> Result<()> {
         self.add(SEAL, |mut file| file.write_all(seal).attempt(|| write_action(SEAL)))
@@ -116,6 +127,11 @@ impl Draft {
 
     /// Gives the files their names, the seal's last: it must not speak for what is not there yet.
     pub fn publish(self) -> Result<()> {
+        // An earlier release's, in the same directory.
+        match fs::remove_file(self.directory.join(CUTS)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed.attempt(|| format!("remove {CUTS}"))?,
+        }
         for (file, name) in self.finished {
             let persisted = file.persist(self.directory.join(name)).map_err(|error| error.error);
             persisted.attempt(|| format!("publish {name}"))?;

@@ -53,6 +53,11 @@ impl Error {
         }
     }
 
+    /// Whether a blob is not where it should come from.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.of_fetching().is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
+    }
+
     pub(crate) fn file(verb: &'static str, object: &str) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::File { verb, object: object.to_owned(), cause }
     }

@@ -4,6 +4,7 @@ mod by_blocks;
 mod by_delta;
 mod feed;
 mod image;
+mod shifted;
 
 use std::fs::File;
 

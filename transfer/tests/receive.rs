@@ -84,6 +84,40 @@ fn where_an_older_image_is_here_only_what_is_new_comes() {
     assert!(blobs.read < release.manifest.image.blob.size / 2, "{}", received.plan);
 }
 
+/// A file of an image: its blocks, the last one filled up with zeros.
+fn padded(file: &[u8]) -> Vec<u8> {
+    let mut blocks = file.to_vec();
+    blocks.resize(file.len().next_multiple_of(BLOCK), 0);
+    blocks
+}
+
+#[test]
+fn what_follows_an_insertion_is_here_though_no_block_of_it_is() {
+    let (before, file, behind) = (image(1..=256), image(1000..1400), image(2000..2100));
+    let file = &file[..file.len() - 100];
+    let old = [&*before, &padded(file), &behind].concat();
+    let longer = [&image([9])[..1000], file].concat();
+    let shorter = &file[1000..];
+    for (changed, what) in [(&*longer, "inserted"), (shorter, "removed")] {
+        let release = release([&*before, &padded(changed), &behind].concat());
+        let machine = Machine::with(&[&old]);
+        let mut blobs = Memory::of(&release.blobs);
+        machine.receive(&release, &mut blobs).unwrap();
+        machine.has(&release);
+        // The first frame, of 64 blocks, and what leads to it; of the others there are six.
+        assert!(blobs.read < 200_000, "{} bytes where some were {what}", blobs.read);
+    }
+}
+
+#[test]
+fn bytes_that_occur_everywhere_lead_nowhere() {
+    let many = image((0..600).map(|number| 1 + number % 3));
+    let release = release([&*image(1..=256), &image(5000..5200), &*many].concat());
+    let machine = Machine::with(&[&[&*image(1..=256), &many[1..1 + 500 * BLOCK]].concat()]);
+    machine.receive(&release, &mut Memory::of(&release.blobs)).unwrap();
+    machine.has(&release);
+}
+
 #[test]
 fn an_image_that_is_here_costs_the_seek_table_alone() {
     let release = NEW.clone();
@@ -358,6 +392,18 @@ fn a_damaged_delta_is_given_up_for_blocks() {
     assert!(received.delta_failed.unwrap().contains("cannot trust delta"));
     assert_eq!(memory.requests.iter().filter(|(digest, _)| *digest == delta).count(), 1);
     assert_eq!(machine.target.delta.metadata().unwrap().len(), 0);
+}
+
+#[test]
+fn a_delta_that_is_not_there_is_given_up_for_blocks() {
+    let mut release = release_with_delta(100_000, Some(400_000));
+    let delta = release.manifest.deltas[0].blob.digest;
+    release.blobs.remove(&delta);
+    let machine = Machine::with(&[&old_image()]);
+    let received = machine.receive(&release, &mut Memory::of(&release.blobs)).unwrap();
+    machine.has(&release);
+    assert_eq!(received.plan.way, Way::Blocks);
+    assert!(received.delta_failed.unwrap().contains("cannot fetch delta"));
 }
 
 /// As where the disk under an entry fails: reading it is an error, and no reason to stop.

@@ -28,7 +28,8 @@ use std::path::PathBuf;
 /// there it makes when it starts, or it is in /usr and copied from there.
 ///
 /// An update is small where the blocks of an image stand where they stood before: --layout-from names
-/// the release that most machines have. What is new is gathered, what went away leaves zeros.
+/// the release that most machines have. What is new is gathered, what went away leaves zeros. A file
+/// named cuts then says where the two meet, for pintle push, which has machines fetch the new alone.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -16,6 +16,7 @@ use super::deltas::{Delta, MadeDelta, Target};
 use super::files;
 use super::older::Older;
 use super::settings::of_transfer;
+use crate::cuts;
 use crate::erofs::format::BLOCK;
 use crate::error::{Attempt, Error, Result};
 use crate::progress::{Phase, Progress};
@@ -80,7 +81,8 @@ impl Prepared {
         let uuid = Uuid::of_image_id(&seal.image_id);
         tree.write(&mut tree_file, uuid).attempt(|| format!("write {TREE}"))?;
         let path = directory.join(IMAGE);
-        let (frames, image, table) = compressed(&path, options.effort, progress)?;
+        let cuts = cuts::read(directory)?;
+        let (frames, image, table) = compressed((&path, &cuts), options.effort, progress)?;
         let target = Target { path: &path, leaves: tree.leaves(), table: &table, seal: &seal };
         let deltas = target.deltas_from(options.older, progress)?;
         let manifest = ReleaseManifest {
@@ -142,7 +144,7 @@ fn checked_tree(directory: &Path, seal: &Seal) -> Result<Tree> {
 }
 
 fn compressed(
-    path: &Path,
+    (path, cuts): (&Path, &[u64]),
     effort: Effort,
     progress: &dyn Progress,
 ) -> Result<(File, ImageLayer, SeekTable)> {
@@ -154,7 +156,7 @@ fn compressed(
     let mut out = Hashing::new(BufWriter::new(&file));
     let starts = files::starts(&image);
     let told = |blocks| progress.advance(blocks * BLOCK);
-    let recipe = Recipe { starts: &starts, effort, progress: &told };
+    let recipe = Recipe { starts: &starts, cuts, effort, progress: &told };
     let table = compress(&image, size / BLOCK, &recipe, &mut out).map_err(of_transfer)?;
     let blob = out.blob().attempt(action)?;
     Ok((file, ImageLayer { blob, seek_table: table.frames_size() }, table))

@@ -13,6 +13,7 @@ mod conforming;
 mod containers;
 mod copies;
 mod deltas;
+mod frames;
 mod layouts;
 mod mistakes;
 mod shop;

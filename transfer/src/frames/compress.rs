@@ -36,6 +36,8 @@ pub enum Effort {
 pub struct Recipe<'a> {
     /// Numbers of blocks where files begin, in order; they may be none.
     pub starts: &'a [u64],
+    /// Numbers of blocks where a frame begins in any case, in order; they may be none.
+    pub cuts: &'a [u64],
     /// How hard to try.
     pub effort: Effort,
     /// Is told how many blocks more are compressed.
@@ -52,7 +54,7 @@ pub fn compress(
 ) -> Result<SeekTable, Error> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let mut sizes = Vec::new();
-    for batch in pieces(blocks, recipe.starts).chunks(threads * PIECES_EACH) {
+    for batch in pieces(blocks, (recipe.cuts, recipe.starts)).chunks(threads * PIECES_EACH) {
         for (frame, blocks) in compress_batch(image, batch, (threads, recipe.effort))? {
             out.write_all(&frame).map_err(Error::file("write", "frames"))?;
             (recipe.progress)(blocks);
@@ -66,22 +68,24 @@ pub fn compress(
 
 type Frames = Vec<(Vec<u8>, u64)>;
 
-/// Cuts an image into pieces of at most 256 blocks, where files begin if one does in the last quarter.
-fn pieces(blocks: u64, starts: &[u64]) -> Vec<Range<u64>> {
+/// Cuts an image into pieces of at most 256 blocks, where it must be and where files begin if one does in the last quarter.
+fn pieces(blocks: u64, (cuts, starts): (&[u64], &[u64])) -> Vec<Range<u64>> {
     let mut pieces = Vec::new();
     let mut from = 0;
-    while from < blocks {
-        let to = cut(from, blocks, starts);
-        pieces.push(from..to);
-        from = to;
+    for end in cuts.iter().copied().filter(|cut| *cut < blocks).chain([blocks]) {
+        while from < end {
+            let to = cut(from, end, starts);
+            pieces.push(from..to);
+            from = to;
+        }
     }
     pieces
 }
 
-fn cut(from: u64, blocks: u64, starts: &[u64]) -> u64 {
-    let most = blocks.min(from + MAX_BLOCKS);
-    if most == blocks {
-        return blocks;
+fn cut(from: u64, end: u64, starts: &[u64]) -> u64 {
+    let most = end.min(from + MAX_BLOCKS);
+    if most == end {
+        return end;
     }
     let before = starts.partition_point(|start| *start <= most);
     let last = before.checked_sub(1).and_then(|last| starts.get(last)).copied();
@@ -165,16 +169,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_end_where_files_begin_if_that_is_late_enough() {
-        for (blocks, starts, expected) in [
-            (1, vec![], vec![0..1]),
-            (256, vec![0, 200], vec![0..256]),
-            (257, vec![], vec![0..256, 256..257]),
-            (600, vec![100, 191], vec![0..256, 256..512, 512..600]),
-            (600, vec![100, 192, 256], vec![0..256, 256..512, 512..600]),
-            (600, vec![100, 192, 257, 430], vec![0..192, 192..430, 430..600]),
+    fn pieces_end_where_they_must_and_where_files_begin_if_that_is_late_enough() {
+        for (blocks, cuts, starts, expected) in [
+            (1, vec![], vec![], vec![0..1]),
+            (256, vec![], vec![0, 200], vec![0..256]),
+            (257, vec![], vec![], vec![0..256, 256..257]),
+            (600, vec![], vec![100, 191], vec![0..256, 256..512, 512..600]),
+            (600, vec![], vec![100, 192, 256], vec![0..256, 256..512, 512..600]),
+            (600, vec![], vec![100, 192, 257, 430], vec![0..192, 192..430, 430..600]),
+            (
+                600,
+                vec![0, 1, 300, 600, 700],
+                vec![200],
+                vec![0..1, 1..200, 200..300, 300..556, 556..600],
+            ),
         ] {
-            assert_eq!(pieces(blocks, &starts), expected, "{starts:?}");
+            assert_eq!(pieces(blocks, (&cuts, &starts)), expected, "{cuts:?} {starts:?}");
         }
     }
 }

@@ -1,16 +1,18 @@
+use std::collections::VecDeque;
 use std::fs::File;
 use std::ops::Range;
 use std::slice;
 
 use super::by_delta::Outcome;
 use super::image::Image;
+use super::shifted::Trail;
 use super::{Feed, Phase, Received, Receiver, received};
 use crate::Error;
 use crate::block_file::offset;
 use crate::frames::{Decoder, Frame, SeekTable};
-use crate::local::{Seens, blocks_of};
+use crate::local::{Place, Seens, blocks_of};
 use crate::plan::{self, Offer, Plan, cost_of, needed_frames, runs};
-use crate::tree::{Leaves, TreeReceiver};
+use crate::tree::{Leaves, MAX_CANDIDATES, TreeReceiver};
 
 impl Receiver<'_> {
     /// Fetches the tree, and then what it shows to be missing; or a delta, if that turns out to be cheaper.
@@ -89,19 +91,62 @@ impl<'a> Job<'a> {
         feed.report(Phase::Local, self.image.done());
         let files: Vec<&File> = self.receiver.sources.iter().map(|source| &source.image).collect();
         self.image.copy(here, &files)?;
-        self.fetch_missing(feed)?;
+        self.fetch_missing(here, feed)?;
         self.image.copy_within()?;
         feed.report(Phase::Blocks, self.image.done());
         self.check_whole()
     }
 
-    fn fetch_missing(&mut self, feed: &mut Feed<'_>) -> Result<(), Error> {
-        let needed = self.needed(&self.image.missing());
+    fn fetch_missing(&mut self, here: &Seens, feed: &mut Feed<'_>) -> Result<(), Error> {
+        let mut needed = self.needed(&self.image.missing());
         let mut decoder = Decoder::new()?;
-        for run in runs(&needed, self.table) {
-            self.fetch_run(run, &needed, &mut decoder, feed)?;
+        let mut queue: VecDeque<_> = runs(&needed, self.table).into();
+        while let Some(run) = queue.pop_front() {
+            let trails = self.trails(&run, here);
+            if trails.is_empty() {
+                self.fetch_run(run, &needed, &mut decoder, feed)?;
+                continue;
+            }
+            // What follows the first frame may be here, some bytes further on.
+            let (head, rest) = (run.start..run.start + 1, run.start + 1..run.end);
+            self.fetch_run(head.clone(), &needed, &mut decoder, feed)?;
+            self.follow(&head, &trails)?;
+            for number in rest.clone() {
+                let is_missing = self.table.frame(number).is_some_and(|frame| self.lacks(&frame));
+                needed.get_mut(number).into_iter().for_each(|needed| *needed &= is_missing);
+            }
+            let left = runs(&within(&needed, &rest), self.table);
+            left.into_iter().rev().for_each(|run| queue.push_front(run));
         }
         Ok(())
+    }
+
+    /// Where older images go on behind the block before a run of several frames.
+    fn trails(&self, run: &Range<usize>, here: &Seens) -> Vec<Trail<'a>> {
+        let frame = self.table.frame(run.start).filter(|_| run.len() > 1);
+        let before = frame.and_then(|frame| frame.blocks.start.checked_sub(1));
+        let leaf = before.and_then(|before| self.leaves.as_slice().get(before as usize));
+        let places = leaf.into_iter().flat_map(|leaf| here.find(leaf)).take(MAX_CANDIDATES);
+        let sources = self.receiver.sources;
+        let trail = |place: Place| {
+            let image = &sources.get(place.source)?.image;
+            Some(Trail { image, block: place.block + 1 })
+        };
+        places.filter_map(trail).collect()
+    }
+
+    fn follow(&mut self, head: &Range<usize>, trails: &[Trail<'_>]) -> Result<(), Error> {
+        let Some(Frame { blocks, .. }) = self.table.frame(head.start) else { return Ok(()) };
+        for trail in trails {
+            if self.image.follow(blocks.end, blocks.end - blocks.start, *trail)? > 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn lacks(&self, frame: &Frame) -> bool {
+        frame.blocks.clone().any(|block| self.image.is_missing(block))
     }
 
     fn fetch_run(
@@ -141,4 +186,10 @@ impl<'a> Job<'a> {
             Some(block) => Err(Error::Damaged { object: "root.img", offset: offset(*block) }),
         }
     }
+}
+
+/// What is needed in a range, and nothing outside of it.
+fn within(needed: &[bool], range: &Range<usize>) -> Vec<bool> {
+    let in_range = |(number, needed): (usize, &bool)| *needed && range.contains(&number);
+    needed.iter().enumerate().map(in_range).collect()
 }

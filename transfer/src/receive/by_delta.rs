@@ -42,6 +42,7 @@ impl Receiver<'_> {
                 resize(&self.target.delta, 0)?;
                 Ok(Outcome::Failed(error.to_string()))
             }
+            Err(error) if error.is_missing() => Ok(Outcome::Failed(error.to_string())),
             Err(error) => Err(error),
         }
     }

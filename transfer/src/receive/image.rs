@@ -156,7 +156,7 @@ impl<'a> Image<'a> {
     }
 
     /// Writes blocks that have been found right.
-    fn write(&mut self, number: u64, blocks: &[u8]) -> Result<(), Error> {
+    pub(super) fn write(&mut self, number: u64, blocks: &[u8]) -> Result<(), Error> {
         block_file::write(self.file, number, blocks).map_err(Error::file("write", OBJECT))?;
         let from = number as usize;
         let done = self.done.get_mut(from..from + blocks.len() / BLOCK);
@@ -179,8 +179,19 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    fn is_right(&self, number: u64, block: &Block) -> bool {
+    pub(super) fn is_right(&self, number: u64, block: &Block) -> bool {
         self.leaf(number) == Some(&self.hasher.leaf(block))
+    }
+
+    /// Whether the image has such a block, and it is not right yet.
+    pub(super) fn is_missing(&self, number: u64) -> bool {
+        self.done.get(number as usize) == Some(&false)
+    }
+
+    /// A block as it is in the file.
+    pub(super) fn read(&self, number: u64) -> Result<Block, Error> {
+        let block = block_file::read(self.file, number).map_err(Error::file("read", OBJECT))?;
+        Ok(block.unwrap_or([0; BLOCK]))
     }
 
     fn is_done(&self, number: u64) -> bool {

@@ -113,7 +113,7 @@ pub(crate) fn release(image: Vec<u8>) -> Release {
     let folder = tempfile::tempdir().unwrap();
     let mut frames = Vec::new();
     let file = file_of(&folder.path().join("image"), &image);
-    let recipe = Recipe { starts: &[], effort: Effort::Quick, progress: &|_| {} };
+    let recipe = Recipe { starts: &[], cuts: &[], effort: Effort::Quick, progress: &|_| {} };
     let blocks = (image.len() / BLOCK) as u64;
     let table = compress(&file, blocks, &recipe, &mut frames).unwrap();
     let manifest = ReleaseManifest {

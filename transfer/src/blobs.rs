@@ -16,5 +16,7 @@ pub struct Blob {
 pub trait Blobs {
     /// Reads a part of a blob. The reader ends after `range`, or with an error; it may give fewer bytes only with an
     /// error. Nothing about the bytes is checked.
+    ///
+    /// An error of the kind `NotFound` says that there is no such blob, and that trying again is in vain.
     fn read(&mut self, blob: &Blob, range: Range<u64>) -> io::Result<Box<dyn Read + '_>>;
 }

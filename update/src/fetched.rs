@@ -175,7 +175,9 @@ impl Store {
             origin: wanted.origin.map(str::to_owned),
         };
         let delta = open(DELTA)?;
-        self.take_space(&files, wanted, room)?;
+        let there = allocated(&delta, &Place::root().child(DELTA))?;
+        let rest = wanted.delta.saturating_sub(there);
+        self.take_space(&files, &Wanted { delta: rest, ..*wanted }, room)?;
         Ok(Incoming { files, delta, sequence, repairs: None, _only_one: only_one })
     }
 
@@ -200,7 +202,9 @@ impl Store {
         let tree = Geometry::of_image(wanted.seal.image_size)?.tree_size();
         set_length(&files.image, wanted.seal.image_size, Piece::Image)?;
         set_length(&files.tree, tree, Piece::Tree)?;
-        let there = allocated(&files.image, Piece::Image)? + allocated(&files.tree, Piece::Tree)?;
+        let place = |piece| Place::root().piece(piece);
+        let there = allocated(&files.image, &place(Piece::Image))?
+            .saturating_add(allocated(&files.tree, &place(Piece::Tree))?);
         let needed = |block| {
             let all = install::space(wanted.seal, block)?.saturating_add(wanted.delta);
             Ok(all.saturating_sub(there))
@@ -209,28 +213,48 @@ impl Store {
         reserve(&files.image, wanted.seal.image_size, Piece::Image)
     }
 
-    /// The trash goes first, then entries that would not be kept beside the new one.
+    /// The trash goes first, then entries that would not be kept beside the new one, but none in vain.
     fn make_room(
         &self,
         needed: &dyn Fn(u64) -> Result<u64, Error>,
         room: &Room<'_>,
     ) -> Result<(), Error> {
         while self.lack(needed)?.is_some() {
-            if self.empty_trash(TRASH_AT_A_TIME)? == Emptied::InPart {
-                continue;
-            }
-            let given_up = self.prune(room.keep.saturating_sub(1), room.protected)?;
-            if let (Some(lack), true) = (self.lack(needed)?, given_up.is_empty()) {
-                return Err(lack);
+            if self.empty_trash(TRASH_AT_A_TIME)? == Emptied::Whole {
+                self.give_up_entries(needed, room)?;
             }
         }
         Ok(())
     }
 
-    fn lack(&self, needed: &dyn Fn(u64) -> Result<u64, Error>) -> Result<Option<Error>, Error> {
+    fn give_up_entries(
+        &self,
+        needed: &dyn Fn(u64) -> Result<u64, Error>,
+        room: &Room<'_>,
+    ) -> Result<(), Error> {
+        let Some(Lack { needed, free }) = self.lack(needed)? else { return Ok(()) };
+        let surplus = self.surplus(room.keep.saturating_sub(1), room.protected)?;
+        let gained =
+            surplus.iter().map(|entry| self.size_of(entry)).fold(free, u64::saturating_add);
+        if surplus.is_empty() || gained < needed {
+            return Err(Error::Space { needed, free });
+        }
+        self.discard(&surplus)
+    }
+
+    /// What is on the disk of an entry's two large files. What cannot be looked at counts as nothing.
+    fn size_of(&self, entry: &EntryName) -> u64 {
+        let size = |piece| {
+            let place = Place::entry(entry).piece(piece);
+            allocated(&self.hands.open_at(&place, OFlags::RDONLY).ok()?, &place).ok()
+        };
+        [Piece::Image, Piece::Tree].into_iter().filter_map(size).fold(0, u64::saturating_add)
+    }
+
+    fn lack(&self, needed: &dyn Fn(u64) -> Result<u64, Error>) -> Result<Option<Lack>, Error> {
         let (free, block) = self.hands.free_space()?;
         let needed = needed(block)?;
-        Ok((free < needed).then_some(Error::Space { needed, free }))
+        Ok((free < needed).then_some(Lack { needed, free }))
     }
 
     /// What an attempt that was cut while it finished left beside the image and the tree.
@@ -252,6 +276,12 @@ impl Store {
     }
 }
 
+/// Less free space than is needed.
+struct Lack {
+    needed: u64,
+    free: u64,
+}
+
 impl Hands {
     /// Opens a file for writing in place, and makes it where it is missing.
     fn open_or_make(&self, place: &Place) -> Result<OwnedFd, Error> {
@@ -271,9 +301,8 @@ fn set_length(file: &OwnedFd, length: u64, piece: Piece) -> Result<(), Error> {
     fs::ftruncate(file.as_fd(), length).map_err(|cause| failed("set the length of", &place, cause))
 }
 
-fn allocated(file: &OwnedFd, piece: Piece) -> Result<u64, Error> {
-    let stat =
-        fs::fstat(file).map_err(|cause| failed("look at", &Place::root().piece(piece), cause))?;
+fn allocated(file: &OwnedFd, place: &Place) -> Result<u64, Error> {
+    let stat = fs::fstat(file).map_err(|cause| failed("look at", place, cause))?;
     Ok(u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(STAT_BLOCK))
 }
 

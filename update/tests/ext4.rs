@@ -9,7 +9,10 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use pintle_update::reset::{self, FactoryReset};
-use pintle_update::{BadSeal, BadSeals, Emptied, EntryName, Error, Installed, Mark, Store, select};
+use pintle_update::{
+    BadSeal, BadSeals, Begun, Emptied, EntryName, Error, Installed, Mark, Room, Store, Wanted,
+    select,
+};
 use pintle_verify::Digest;
 use release::Release;
 use scratch::{Ext4, run, text};
@@ -247,6 +250,48 @@ fn what_is_in_the_trash_makes_room() {
     fill(&disk.path().join("trash/old"));
     let (files, seal) = Release::new(42, "1.4.0", 600).open();
     store.install(&files, &seal, BadSeals::Refuse).unwrap();
+}
+
+#[test]
+fn entries_are_given_up_for_a_release_that_fits_then_and_for_no_other() {
+    let disk = Ext4::new(16);
+    let store = store(&disk);
+    for (sequence, blocks) in [(41, 1000), (42, 1000)] {
+        let (files, seal) = Release::new(sequence, "1.4.0", blocks).open();
+        let Installed::New(entry) = store.install(&files, &seal, BadSeals::Refuse).unwrap() else {
+            panic!("{sequence} was there already");
+        };
+        store.bless(&store.count_try(&entry).unwrap(), &seal).unwrap();
+    }
+    let begin = |blocks| {
+        let (files, seal) = Release::new(43, "1.4.0", blocks).open();
+        let (origin, bad) = (None, BadSeals::Refuse);
+        let wanted = Wanted { seal_file: &files.seal, seal: &seal, origin, bad, delta: 0 };
+        store.begin(&wanted, &Room { keep: 2, protected: &[42] }).map(drop)
+    };
+    let names = || fs::read_dir(disk.path().join("images")).unwrap().count();
+    assert!(matches!(begin(3000).unwrap_err(), Error::Space { .. }));
+    assert_eq!(names(), 2, "what was given up does not suffice");
+    begin(1500).unwrap();
+    assert_eq!(names(), 1);
+}
+
+#[test]
+fn what_is_there_of_a_delta_takes_no_more_space() {
+    let disk = Ext4::new(16);
+    let store = store(&disk);
+    let (files, seal) = Release::new(42, "1.4.0", 100).open();
+    let begin = || {
+        let (origin, bad, delta) = (None, BadSeals::Refuse, 6 << 20);
+        let wanted = Wanted { seal_file: &files.seal, seal: &seal, origin, bad, delta };
+        store.begin(&wanted, &Room { keep: 2, protected: &[] })
+    };
+    let Begun::Fetch(incoming) = begin().unwrap() else { panic!("it is here already") };
+    rustix::fs::fallocate(incoming.delta(), rustix::fs::FallocateFlags::empty(), 0, 6 << 20)
+        .unwrap();
+    drop(incoming);
+    leave_free(&disk.path(), 1 << 20);
+    begin().unwrap();
 }
 
 #[test]

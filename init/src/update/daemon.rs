@@ -15,8 +15,8 @@ use rustix::process::Pid;
 use super::source::Origin;
 use super::status::{LastError, Status};
 use super::{
-    Candidate, Error, News, Standing, Updater, chances, first_seen, hooks, inhibitors, notify,
-    policy, prune, scrub,
+    Candidate, Error, News, Standing, Updater, chances, first_seen, inhibitors, notify, policy,
+    prune, scrub,
 };
 use crate::clock;
 use crate::power::How;
@@ -120,11 +120,18 @@ impl Daemon {
     fn around(&self) -> Circumstances {
         let inhibitor =
             |(who, why): (String, String)| Inhibitor { who: Why::new(&who), why: Why::new(&why) };
-        let trust = self.updater.machine.store.trust().unwrap_or_default();
         Circumstances {
             running: self.running(),
-            hold: (trust.hold == Hold::On).then(|| Why::new("pintlectl hold")),
+            hold: self.hold(),
             inhibitors: inhibitors::list().into_iter().map(inhibitor).collect(),
+        }
+    }
+
+    /// A hold that cannot be read may be there.
+    fn hold(&self) -> Option<Why> {
+        match self.updater.machine.store.trust() {
+            Ok(trust) => (trust.hold == Hold::On).then(|| Why::new("pintlectl hold")),
+            Err(error) => Some(Why::new(&error.to_string())),
         }
     }
 
@@ -264,20 +271,12 @@ impl Daemon {
     fn install(&mut self) {
         let Some(candidate) = self.candidate.take() else { return self.happened(Happened::Lost) };
         self.happened(Happened::Started(Job::Install));
-        let settings = self.updater.settings.clone();
-        if let Some(Err(veto)) = settings.as_ref().and_then(hooks::before) {
-            self.candidate = Some(candidate);
-            return self.put_off(&veto, None);
-        }
         match self.updater.install((&self.origin, &candidate), BadSeals::Refuse, &mut |_| {}) {
             Ok(installed) => self.installed(&installed),
             Err(error) => {
                 self.candidate = Some(candidate);
-                return self.failed(&error);
+                self.failed(&error);
             }
-        }
-        if let Some(Err(cause)) = settings.as_ref().and_then(hooks::after) {
-            self.alert(&cause);
         }
     }
 
@@ -292,12 +291,9 @@ impl Daemon {
     }
 
     fn failed(&mut self, error: &Error) {
-        self.put_off(&error.to_string(), error.retry_after());
-    }
-
-    fn put_off(&mut self, why: &str, retry_after: Option<Duration>) {
-        self.alert(why);
-        self.happened(Happened::Failed { why: Why::new(why), retry_after });
+        let why = error.to_string();
+        self.alert(&why);
+        self.happened(Happened::Failed { why: Why::new(&why), retry_after: error.retry_after() });
     }
 
     fn reboot(&mut self) {

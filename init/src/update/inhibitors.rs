@@ -3,11 +3,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 const DIRECTORY: &str = "/run/pintle/inhibit";
 
@@ -34,12 +34,32 @@ pub(crate) fn list() -> Vec<(String, String)> {
 fn inhibit_in(directory: &Path, who: &str, why: &str) -> io::Result<Held> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let path = directory.join(rustix::process::getpid().as_raw_nonzero().to_string());
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    let mut file = loop {
+        let file = locked(&path)?;
+        if is_at(&file, &path)? {
+            break file;
+        }
+    };
     let line = |text: &str| text.replace(['\t', '\n'], " ");
     file.write_all(format!("{}\t{}", line(who), line(why)).as_bytes())?;
     Ok(Held(file))
+}
+
+fn locked(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))?;
+    Ok(file)
+}
+
+/// Whoever lists may have taken it for one that nobody holds, before it was locked.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let of_file = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (of_file.dev(), of_file.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn list_in(directory: &Path) -> Vec<(String, String)> {
@@ -62,6 +82,9 @@ fn holder(path: &Path) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::Ordering::Relaxed;
+
     use super::*;
 
     #[test]
@@ -74,5 +97,26 @@ mod tests {
         assert_eq!(list_in(&directory), []);
         assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
         fs::remove_dir(&directory).unwrap();
+    }
+
+    #[test]
+    fn what_is_held_is_listed_whoever_lists_meanwhile() {
+        let directory = std::env::temp_dir().join(format!("pintle-race-{}", std::process::id()));
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Relaxed) {
+                    list_in(&directory);
+                }
+            });
+            let missed = (0..2000).filter(|_| {
+                let _held = inhibit_in(&directory, "backup", "").unwrap();
+                list_in(&directory).is_empty()
+            });
+            let missed = missed.count();
+            stop.store(true, Relaxed);
+            assert_eq!(missed, 0);
+        });
+        fs::remove_dir_all(directory).unwrap();
     }
 }

@@ -28,6 +28,7 @@ use pintle_verify::verity::Geometry;
 use pintle_verify::{Architecture, Digest, Seal, Verified};
 use rustix::fd::{AsFd, BorrowedFd};
 
+use crate::report::Report;
 use crate::store::{self, Machine};
 use source::{Opened, Origin, Session, TOTAL};
 use worker::Work;
@@ -119,6 +120,8 @@ pub(crate) enum Error {
     FollowsNothing,
     /// The worker answers something else than it was asked.
     Astray,
+    /// The image's own command is against the installation; what it said.
+    Vetoed(String),
 }
 
 impl Updater {
@@ -188,16 +191,30 @@ impl Updater {
         bad: BadSeals,
         heard: &mut dyn FnMut(&Said),
     ) -> Result<Installed, Error> {
-        match self.begin(candidate, bad)? {
-            Begun::Here(installed) => Ok(installed),
+        self.ask_hook(bad)?;
+        let installed = match self.begin(candidate, bad)? {
+            Begun::Here(installed) => installed,
             Begun::Fetch(incoming) => {
                 self.fetch((origin, candidate), &incoming, heard)?;
-                Ok(self
-                    .machine
-                    .store
-                    .finish(incoming, &candidate.seal)
-                    .map_err(store::Error::from)?)
+                let store = &self.machine.store;
+                store.finish(incoming, &candidate.seal).map_err(store::Error::from)?
             }
+        };
+        self.tell_hook();
+        Ok(installed)
+    }
+
+    /// The image's own command may be against an installation, but not against somebody who insists.
+    fn ask_hook(&self, bad: BadSeals) -> Result<(), Error> {
+        match (self.settings.as_ref().and_then(hooks::before), bad) {
+            (Some(Err(veto)), BadSeals::Refuse) => Err(Error::Vetoed(veto)),
+            (Some(Err(_)), BadSeals::Install) | (Some(Ok(())) | None, _) => Ok(()),
+        }
+    }
+
+    fn tell_hook(&self) {
+        if let Some(Err(cause)) = self.settings.as_ref().and_then(hooks::after) {
+            Report::open().alert("update", &cause);
         }
     }
 
@@ -432,6 +449,9 @@ impl fmt::Display for Error {
             Self::FollowsNothing => f.write_str(
                 "cannot update: the image follows no tag; set `from` in [update] when it is built",
             ),
+            Self::Vetoed(cause) => {
+                write!(f, "cannot install: {cause}; --force installs all the same")
+            }
             Self::Astray => f.write_str("cannot fetch: the worker answers what it was not asked"),
         }
     }

@@ -16,7 +16,7 @@ const MIN_WINDOW_LOG: u32 = 10;
 const OPERATION: usize = 40;
 
 /// So many equal bytes in a row are copied; fewer are cheaper among those that are added, as zeros.
-const MIN_COPY: usize = 256;
+const MIN_COPY: usize = 1024;
 
 /// A delta that is being written. It is compressed when it is known how long it is: zstd takes memory and time by that.
 pub(super) struct Writer {

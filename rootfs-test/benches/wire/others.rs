@@ -114,8 +114,7 @@ pub(crate) fn ostree(built: &Built) -> Result<u64> {
     };
     run(&mut ostree(&["init", "--mode=archive"]))?;
     for (name, tree) in ["old", "new"].iter().zip(built.trees()) {
-        let mut commit =
-            ostree(&["commit", "--tar-autocreate-parents", "--branch", name]);
+        let mut commit = ostree(&["commit", "--tar-autocreate-parents", "--branch", name]);
         commit.args(tree.layers().iter().map(|layer| format!("--tree=tar={}", layer.display())));
         run(&mut commit)?;
     }

@@ -56,6 +56,9 @@ impl Receiver<'_> {
     }
 }
 
+/// Blocks behind the first frame of a run that are looked for before they are fetched.
+const MIN_REST: u64 = 16;
+
 /// An image that is being made out of blocks.
 struct Job<'a> {
     receiver: &'a Receiver<'a>,
@@ -121,10 +124,15 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Where older images go on behind the block before a run of several frames.
+    /// Where older images go on behind the block before a run, if what follows its first frame is worth a request.
     fn trails(&self, run: &Range<usize>, here: &Seens) -> Vec<Trail<'a>> {
-        let frame = self.table.frame(run.start).filter(|_| run.len() > 1);
-        let before = frame.and_then(|frame| frame.blocks.start.checked_sub(1));
+        let head = self.table.frame(run.start);
+        let end = run.end.checked_sub(1).and_then(|last| self.table.frame(last));
+        let (Some(head), Some(end)) = (head, end) else { return Vec::new() };
+        if end.blocks.end - head.blocks.end < MIN_REST {
+            return Vec::new();
+        }
+        let before = head.blocks.start.checked_sub(1);
         let leaf = before.and_then(|before| self.leaves.as_slice().get(before as usize));
         let places = leaf.into_iter().flat_map(|leaf| here.find(leaf)).take(MAX_CANDIDATES);
         let sources = self.receiver.sources;

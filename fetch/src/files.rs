@@ -43,8 +43,8 @@ impl Files {
     /// The directory that the release is in, where it is in one.
     pub(crate) fn directory(&self, source: &Source) -> Option<BorrowedFd<'_>> {
         match source {
-            Source::Directory => self.origin.as_ref().map(AsFd::as_fd),
-            Source::Archive | Source::Registry(_) => None,
+            Source::Directory(_) => self.origin.as_ref().map(AsFd::as_fd),
+            Source::Archive(_) | Source::Registry(_) => None,
         }
     }
 

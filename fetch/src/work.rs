@@ -13,9 +13,8 @@ use crate::files::Files;
 use crate::offline;
 use crate::online::{self, Online};
 
-/// What a release's manifest has at most, and what a tag's index has.
+/// What a release's manifest has at most.
 const MANIFEST_MAX: usize = 64 << 10;
-const INDEX_MAX: usize = 4 << 20;
 
 /// What a seal has at most.
 const SEAL_MAX: usize = 4096;
@@ -33,7 +32,8 @@ pub(crate) fn carry_out(job: Job, files: Files, say: &mut Say<'_>) -> Result<Sai
             check(Online::new(registry, None)?, architecture, known.as_deref())
         }
         (source, Task::Check { architecture, .. }) => {
-            check_layout(&layout(source, files)?.0, architecture)
+            let layout = layout(source, files)?.0;
+            check_layout(&layout, &offline::index(&layout, source)?, architecture)
         }
         (Source::Registry(registry), Task::Fetch { manifest, seal, keys, sources, budget }) => {
             let mut online = Online::new(registry, budget)?;
@@ -53,7 +53,8 @@ pub(crate) fn carry_out(job: Job, files: Files, say: &mut Say<'_>) -> Result<Sai
         (source, Task::Fetch { manifest, seal, keys, sources, .. }) => {
             let (mut layout, files) = layout(source, files)?;
             let seal = believe(&keys, &seal)?;
-            let manifest = layout.document(&find(&layout, manifest)?, MANIFEST_MAX)?;
+            let blob = find(&offline::index(&layout, source)?, manifest)?;
+            let manifest = layout.document(&blob, MANIFEST_MAX)?;
             Release { manifest, seal, sources, files }.receive(&mut layout, say)?;
             Ok(Said::Fetched { traffic: Traffic::default() })
         }
@@ -85,8 +86,7 @@ fn check(
     Ok(Said::Checked(Checked { release, known, tokens, traffic }))
 }
 
-fn check_layout(layout: &Layout, architecture: Architecture) -> Result<Said, Error> {
-    let index = Index::parse(&layout.document(&layout.index(None)?, INDEX_MAX)?)?;
+fn check_layout(layout: &Layout, index: &Index, architecture: Architecture) -> Result<Said, Error> {
     let release = match index.architectures().contains(&architecture) {
         false => None,
         true => {
@@ -111,8 +111,7 @@ fn layout(source: &Source, mut files: Files) -> Result<(Layout, Files), Error> {
 }
 
 /// The manifest that a check has found: a layout may have been changed since.
-fn find(layout: &Layout, manifest: Digest) -> Result<Blob, Error> {
-    let index = Index::parse(&layout.document(&layout.index(None)?, INDEX_MAX)?)?;
+fn find(index: &Index, manifest: Digest) -> Result<Blob, Error> {
     let blobs = index.architectures().into_iter().map(|architecture| index.release(architecture));
     let found = blobs.filter_map(Result::ok).find(|blob| blob.digest == manifest);
     found.ok_or(Error::Files("the layout has another release now"))

@@ -35,10 +35,10 @@ pub struct Job {
 pub enum Source {
     /// An OCI registry.
     Registry(Box<Registry>),
-    /// A directory with an OCI layout.
-    Directory,
+    /// A directory with an OCI layout, and a tag in it if it has several.
+    Directory(Option<String>),
     /// A tar file of one.
-    Archive,
+    Archive(Option<String>),
 }
 
 /// How to reach a registry: all that the worker, which can open no file, must be told.

@@ -6,6 +6,7 @@ mod interrupted;
 mod memory;
 mod named;
 mod network;
+mod offline;
 mod passage;
 mod published;
 #[path = "../../../registry/tests/client/registry.rs"]

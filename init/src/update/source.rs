@@ -17,7 +17,7 @@ const FILE_MAX: u64 = 1 << 20;
 pub(crate) enum Origin {
     /// A reference in a registry.
     Registry(String),
-    /// An OCI layout, in a directory or a tar file.
+    /// An OCI layout, in a directory or a tar file: `PATH[:TAG]`.
     File(String),
 }
 
@@ -53,12 +53,24 @@ impl Origin {
                 file: None,
             }),
             Self::File(path) => {
+                let (path, tag) = without_tag(path);
                 let file = File::open(path).map_err(unreadable(path))?;
                 let directory = file.metadata().map_err(unreadable(path))?.is_dir();
-                let source = if directory { Source::Directory } else { Source::Archive };
+                let tag = tag.map(str::to_owned);
+                let source = if directory { Source::Directory(tag) } else { Source::Archive(tag) };
                 Ok(Opened { source, file: Some(file.into()) })
             }
         }
+    }
+}
+
+/// What is there under the whole name has no tag in it.
+fn without_tag(path: &str) -> (&str, Option<&str>) {
+    match path.rsplit_once(':') {
+        Some((before, tag)) if !tag.contains('/') && !Path::new(path).exists() => {
+            (before, Some(tag))
+        }
+        Some(_) | None => (path, None),
     }
 }
 
@@ -129,5 +141,28 @@ fn unreadable(path: &str) -> impl Fn(io::Error) -> Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot read {}: {}", self.path, self.cause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_what_no_path_has() {
+        let with_colon = std::env::temp_dir().join(format!("pintle-a:b-{}", std::process::id()));
+        fs::write(&with_colon, "").unwrap();
+        let with_colon = with_colon.to_str().unwrap();
+        let tagged = format!("{with_colon}:v2");
+        for (path, expected) in [
+            ("/mnt/layout", ("/mnt/layout", None)),
+            ("/mnt/layout:v2", ("/mnt/layout", Some("v2"))),
+            ("/mnt/a:b/layout", ("/mnt/a:b/layout", None)),
+            (with_colon, (with_colon, None)),
+            (&tagged, (with_colon, Some("v2"))),
+        ] {
+            assert_eq!(without_tag(path), expected);
+        }
+        fs::remove_file(with_colon).unwrap();
     }
 }

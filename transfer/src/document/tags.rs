@@ -15,7 +15,7 @@ pub(crate) fn find_tag(bytes: &[u8], tag: Option<&str>, key: &str) -> Result<Blo
     let mut found = manifests.iter().filter(has_tag);
     let first = found.next().ok_or_else(|| wrong("it has no such tag"))?;
     if found.next().is_some() {
-        return Err(wrong("it has several images: say which by its tag"));
+        return Err(wrong("it has several images: say which as PATH:TAG"));
     }
     let descriptor: Descriptor =
         serde_json::from_value(first.clone()).map_err(|cause| wrong(cause.to_string()))?;

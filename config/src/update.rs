@@ -93,8 +93,8 @@ table! {
             /// A command that must end with status 0 before a release is installed.
             ///
             /// Any other status, or `hook-timeout`, puts the installation off: it is tried again after a
-            /// minute, then after twice as long each time. `pintlectl update` fails then, unless it has
-            /// `--force`. The command runs as root, outside PID 1.
+            /// minute, then after twice as long each time. `pintlectl update` fails then; with `--force` it
+            /// does not ask, and nor does `pintlectl install`. The command runs as root, outside PID 1.
             "before" = (none; ["/usr/bin/app", "--may-update"]) => before: Option<Command>,
 
             /// A command that is run when a release has been installed, before the reboot into it.

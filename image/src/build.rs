@@ -9,7 +9,7 @@ use crate::erofs::format::BLOCK;
 use crate::erofs::write::{Continuity, Layout};
 use crate::layer::Limits;
 use crate::progress::Progress;
-use crate::release::{Draft, image_file, open_image};
+use crate::release::{Draft, directory_of, image_file, open_image};
 use crate::source::{self, Source};
 use crate::spool::Spool;
 use crate::tree::Tree;
@@ -157,7 +157,8 @@ fn lay_out<'t>(
 
 /// Where frames are cut for machines that have the image `old`.
 fn cuts_after(old: &Path, tree: &verity::Tree, salt: &Salt) -> Result<Vec<u64>> {
-    let carried = if old.is_dir() { cuts::read(old)? } else { Vec::new() };
+    // A hint that cannot be used is none.
+    let carried = directory_of(old).and_then(cuts::read).unwrap_or_default();
     cuts::after(&image_file(old)?, tree.leaves(), (&LeafHasher::new(salt), &carried))
 }
 

@@ -22,7 +22,7 @@ pub const CUTS: &str = "cuts";
 /// Ten bytes for each of 100,000 cuts; more would make frames of the image worse than none.
 const MAX_FILE: u64 = 1 << 20;
 
-/// So few blocks that are here between others are cheaper to fetch with those than in two requests.
+/// So few blocks that are here between others are fetched with those: a frame more and a request more are worth them.
 const TRIFLE: usize = 4;
 
 /// Blocks between a cut that is carried along and any other: frames that are shorter compress badly.
@@ -45,7 +45,7 @@ pub fn read(directory: &Path) -> Result<Vec<u64>> {
     let mut text = String::new();
     file.take(MAX_FILE + 1).read_to_string(&mut text).attempt(action)?;
     parse(&text).ok_or_else(|| {
-        let cause = "it is not a list of ascending numbers; without the file pintle push works too";
+        let cause = "it is not a list of ascending numbers, of 1 MiB at most; without the file pintle push works too";
         Error::input(format!("use {}", path.display()), cause)
     })
 }
@@ -72,7 +72,9 @@ pub fn after(
 ) -> Result<Vec<u64>> {
     let here = leaves_of(old, hasher)?;
     let known: Vec<bool> = leaves.iter().map(|leaf| here.contains(leaf)).collect();
-    Ok(with_carried(edges(&known), carried, leaves.len() as u64))
+    let (edges, blocks) = (edges(&known), leaves.len() as u64);
+    let choices = [with_carried(&edges, carried, blocks), edges];
+    Ok(choices.into_iter().find(|cuts| fits(cuts)).unwrap_or_default())
 }
 
 fn leaves_of(image: &File, hasher: &LeafHasher) -> Result<HashSet<Leaf>> {
@@ -104,9 +106,13 @@ fn edges(known: &[bool]) -> Vec<u64> {
     edges
 }
 
+fn fits(cuts: &[u64]) -> bool {
+    to_text(cuts).len() as u64 <= MAX_FILE
+}
+
 /// With those of the carried ones that are far enough from all others.
-fn with_carried(edges: Vec<u64>, carried: &[u64], blocks: u64) -> Vec<u64> {
-    let mut cuts = edges.clone();
+fn with_carried(edges: &[u64], carried: &[u64], blocks: u64) -> Vec<u64> {
+    let mut cuts = edges.to_vec();
     let mut last = 0;
     for cut in carried.iter().filter(|cut| **cut < blocks) {
         let next = edges.partition_point(|edge| edge < cut);
@@ -146,7 +152,7 @@ mod tests {
 
     #[test]
     fn carried_cuts_keep_their_distance() {
-        let cuts = |carried: &[u64]| with_carried(vec![100, 200], carried, 300);
+        let cuts = |carried: &[u64]| with_carried(&[100, 200], carried, 300);
         assert_eq!(cuts(&[]), [100, 200]);
         assert_eq!(cuts(&[10, 16, 31, 32, 90, 100, 110, 150]), [16, 32, 100, 150, 200]);
         assert_eq!(cuts(&[184, 185, 284, 285, 300, 400]), [100, 184, 200, 284]);

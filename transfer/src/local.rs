@@ -216,7 +216,7 @@ impl Reader {
 }
 
 /// Reads what there is before the end of the file or an error, and says how much.
-fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> usize {
+pub(crate) fn read_up_to(file: &File, buffer: &mut [u8], at: u64) -> usize {
     let mut length = 0;
     while let Some(rest) = buffer.get_mut(length..).filter(|rest| !rest.is_empty()) {
         match file.read_at(rest, at + length as u64) {

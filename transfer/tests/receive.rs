@@ -109,13 +109,36 @@ fn what_follows_an_insertion_is_here_though_no_block_of_it_is() {
     }
 }
 
+/// Blocks that end alike.
+fn alike(seeds: std::ops::Range<u64>, end: &[u8]) -> Vec<u8> {
+    let mut blocks = image(seeds);
+    blocks.chunks_mut(BLOCK).for_each(|block| block[BLOCK - end.len()..].copy_from_slice(end));
+    blocks
+}
+
 #[test]
 fn bytes_that_occur_everywhere_lead_nowhere() {
-    let many = image((0..600).map(|number| 1 + number % 3));
-    let release = release([&*image(1..=256), &image(5000..5200), &*many].concat());
-    let machine = Machine::with(&[&[&*image(1..=256), &many[1..1 + 500 * BLOCK]].concat()]);
-    machine.receive(&release, &mut Memory::of(&release.blobs)).unwrap();
+    let before = image(1..=256);
+    for end in [*b"the same sixty-four bytes at the end of each and every block....", [7; 64]] {
+        let release = release([&*before, &alike(5000..5256, &end)].concat());
+        let machine = Machine::with(&[&[&*before, &alike(7000..7256, &end)].concat()]);
+        let received = machine.receive(&release, &mut Memory::of(&release.blobs)).unwrap();
+        machine.has(&release);
+        // The tree, the seek table, the first frame, and the others at once.
+        assert!(received.fetched.requests <= 6, "{:?}", received.fetched);
+    }
+}
+
+#[test]
+fn changes_here_and_there_are_fetched_in_one_request() {
+    let old = image(1..=1024);
+    let release = release(image(
+        (1..=1024).map(|number| if number % 10 == 5 { number + 5000 } else { number }),
+    ));
+    let machine = Machine::with(&[&old]);
+    let received = machine.receive(&release, &mut Memory::of(&release.blobs)).unwrap();
     machine.has(&release);
+    assert!(received.fetched.requests <= 4, "{:?}", received.fetched);
 }
 
 #[test]

@@ -175,7 +175,9 @@ impl Store {
             origin: wanted.origin.map(str::to_owned),
         };
         let delta = open(DELTA)?;
-        let there = allocated(&delta, &Place::root().child(DELTA))?;
+        let place = Place::root().child(DELTA);
+        shorten(&delta, wanted.delta, &place)?;
+        let there = allocated(&delta, &place)?;
         let rest = wanted.delta.saturating_sub(there);
         self.take_space(&files, &Wanted { delta: rest, ..*wanted }, room)?;
         Ok(Incoming { files, delta, sequence, repairs: None, _only_one: only_one })
@@ -304,6 +306,17 @@ fn set_length(file: &OwnedFd, length: u64, piece: Piece) -> Result<(), Error> {
 fn allocated(file: &OwnedFd, place: &Place) -> Result<u64, Error> {
     let stat = fs::fstat(file).map_err(|cause| failed("look at", place, cause))?;
     Ok(u64::try_from(stat.st_blocks).unwrap_or_default().saturating_mul(STAT_BLOCK))
+}
+
+/// What is there beyond that is of another delta.
+fn shorten(file: &OwnedFd, most: u64, place: &Place) -> Result<(), Error> {
+    let stat = fs::fstat(file).map_err(|cause| failed("look at", place, cause))?;
+    match u64::try_from(stat.st_size) {
+        Ok(length) if length > most => {
+            fs::ftruncate(file, most).map_err(|cause| failed("shorten", place, cause))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Takes the space now rather than run out of it at the end. Not every file system can.

@@ -91,6 +91,8 @@ fn the_next_attempt_finds_what_the_last_one_left() {
     let mut found = vec![0; 300 * 4096];
     File::from(files.image().try_clone().unwrap()).read_exact_at(&mut found, 0).unwrap();
     assert!(found == fs::read(release.path().join("root.img")).unwrap());
+    // No delta is wanted, and what is there of one would only take space.
+    assert_eq!(File::from(files.delta().try_clone().unwrap()).metadata().unwrap().len(), 0);
 }
 
 #[test]

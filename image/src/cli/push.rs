@@ -16,7 +16,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The release: a directory with root.img, root.tree and seal.
+    /// The release: a directory with root.img, root.tree and seal, and cuts where build made one.
     #[arg(value_name = "DIR")]
     release: PathBuf,
 

@@ -71,7 +71,9 @@ fn list_in(directory: &Path) -> Vec<(String, String)> {
 fn holder(path: &Path) -> Option<(String, String)> {
     let file = File::open(path).ok()?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK) {
-        fs::remove_file(path).unwrap_or_default();
+        if is_at(&file, path).is_ok_and(|is_at| is_at) {
+            fs::remove_file(path).unwrap_or_default();
+        }
         return None;
     }
     let mut text = String::new();

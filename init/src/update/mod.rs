@@ -191,24 +191,24 @@ impl Updater {
         bad: BadSeals,
         heard: &mut dyn FnMut(&Said),
     ) -> Result<Installed, Error> {
-        self.ask_hook(bad)?;
-        let installed = match self.begin(candidate, bad)? {
-            Begun::Here(installed) => installed,
-            Begun::Fetch(incoming) => {
-                self.fetch((origin, candidate), &incoming, heard)?;
-                let store = &self.machine.store;
-                store.finish(incoming, &candidate.seal).map_err(store::Error::from)?
-            }
+        let incoming = match self.begin(candidate, bad)? {
+            Begun::Here(installed) => return Ok(installed),
+            Begun::Fetch(incoming) => incoming,
         };
+        self.fetch((origin, candidate), &incoming, heard)?;
+        self.ask_hook(bad)?;
+        let store = &self.machine.store;
+        let installed = store.finish(incoming, &candidate.seal).map_err(store::Error::from)?;
         self.tell_hook();
         Ok(installed)
     }
 
-    /// The image's own command may be against an installation, but not against somebody who insists.
+    /// The image's own command may be against an installation; somebody who insists does not ask it.
     fn ask_hook(&self, bad: BadSeals) -> Result<(), Error> {
-        match (self.settings.as_ref().and_then(hooks::before), bad) {
-            (Some(Err(veto)), BadSeals::Refuse) => Err(Error::Vetoed(veto)),
-            (Some(Err(_)), BadSeals::Install) | (Some(Ok(())) | None, _) => Ok(()),
+        let settings = self.settings.as_ref().filter(|_| bad == BadSeals::Refuse);
+        match settings.and_then(hooks::before) {
+            Some(Err(veto)) => Err(Error::Vetoed(veto)),
+            Some(Ok(())) | None => Ok(()),
         }
     }
 

@@ -114,6 +114,7 @@ impl<'a> Job<'a> {
             let (head, rest) = (run.start..run.start + 1, run.start + 1..run.end);
             self.fetch_run(head.clone(), &needed, &mut decoder, feed)?;
             self.follow(&head, &trails)?;
+            feed.report(Phase::Blocks, self.image.done());
             for number in rest.clone() {
                 let is_missing = self.table.frame(number).is_some_and(|frame| self.lacks(&frame));
                 needed.get_mut(number).into_iter().for_each(|needed| *needed &= is_missing);
@@ -129,7 +130,10 @@ impl<'a> Job<'a> {
         let head = self.table.frame(run.start);
         let end = run.end.checked_sub(1).and_then(|last| self.table.frame(last));
         let (Some(head), Some(end)) = (head, end) else { return Vec::new() };
-        if end.blocks.end - head.blocks.end < MIN_REST {
+        let next = head.blocks.end;
+        let is_changed =
+            self.image.is_missing(next.saturating_sub(1)) && self.image.is_missing(next);
+        if !is_changed || end.blocks.end - next < MIN_REST {
             return Vec::new();
         }
         let before = head.blocks.start.checked_sub(1);

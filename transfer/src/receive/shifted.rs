@@ -1,15 +1,15 @@
 //! Bytes that are here, but not where blocks begin: what follows an insertion in a file.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use pintle_verify::verity::BLOCK;
 
 use super::image::Image;
 use crate::Error;
 use crate::block_file::{Block, offset};
+use crate::local::read_up_to;
 
-/// How far bytes may have moved.
+/// How many bytes may have been removed; what was inserted must end in the first frame.
 const FAR: u64 = 1 << 20;
 
 /// So many bytes are looked for.
@@ -80,15 +80,7 @@ impl Image<'_> {
 /// What is there of so many bytes. What cannot be read is as good as not there.
 fn read(image: &File, at: u64, length: u64) -> Vec<u8> {
     let mut bytes = vec![0; length as usize];
-    let mut count = 0;
-    while let Ok(more) =
-        image.read_at(bytes.get_mut(count..).unwrap_or_default(), at + count as u64)
-    {
-        if more == 0 {
-            break;
-        }
-        count += more;
-    }
+    let count = read_up_to(image, &mut bytes, at);
     bytes.truncate(count);
     bytes
 }

@@ -131,10 +131,9 @@ fn bytes_that_occur_everywhere_lead_nowhere() {
 
 #[test]
 fn changes_here_and_there_are_fetched_in_one_request() {
-    let old = image(1..=1024);
-    let release = release(image(
-        (1..=1024).map(|number| if number % 10 == 5 { number + 5000 } else { number }),
-    ));
+    let changed = |number: u64| number > 256 && number % 10 == 5;
+    let new = (1..=1280).map(|number| if changed(number) { number + 5000 } else { number });
+    let (old, release) = (image(1..=1280), release(image(new)));
     let machine = Machine::with(&[&old]);
     let received = machine.receive(&release, &mut Memory::of(&release.blobs)).unwrap();
     machine.has(&release);

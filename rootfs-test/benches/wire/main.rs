@@ -43,13 +43,14 @@ struct Built {
 /// Bytes that one of the others needs.
 type Other = fn(&Built) -> Result<u64>;
 
-const OTHERS: [(&str, Other); 6] = [
-    ("casync", others::casync),
-    ("zchunk", others::zchunk),
-    ("zstd:chunked layers", chunked::layers),
-    ("4-KiB index", others::index),
-    ("zstd --patch-from -22", others::zstd),
-    ("ostree, inline delta", others::ostree),
+/// Each is to be compared with what pintle needs with a delta, or without one.
+const OTHERS: [(&str, Other, Deltas); 6] = [
+    ("casync", others::casync, Deltas::None),
+    ("zchunk", others::zchunk, Deltas::None),
+    ("zstd:chunked layers", chunked::layers, Deltas::None),
+    ("4-KiB index", others::index, Deltas::None),
+    ("zstd --patch-from -22", others::zstd, Deltas::One),
+    ("ostree, inline delta", others::ostree, Deltas::One),
 ];
 
 fn main() -> Result<()> {
@@ -58,39 +59,57 @@ fn main() -> Result<()> {
         |pair: &Pair| wanted.is_empty() || wanted.iter().any(|name| pair.name.starts_with(name));
     let pairs = trees::pairs()?.into_iter().filter(is_wanted);
     let builds = pairs.map(Pair::build).collect::<Result<Vec<_>>>()?;
-    print_row("megabytes", &builds, |built| Ok(built.pair.name.to_owned()))?;
-    print_row("image", &builds, |built| Ok(megabytes(size(&built.images()[1])?)))?;
-    print_pintle(&builds)?;
-    OTHERS.iter().try_for_each(|(name, other)| {
-        print_row(name, &builds, |built| Ok(megabytes(other(built)?)))
-    })
+    println!(
+        "{:24}{}",
+        "",
+        builds.iter().map(|built| format!(" {:>12}", built.pair.name)).collect::<String>()
+    );
+    print_row("image", &builds, (|built| size(&built.images()[1]), megabytes))?;
+    let [delta, blocks] = pintle(&builds)?;
+    for (name, other, theirs) in OTHERS {
+        let bytes = print_row(name, &builds, (other, megabytes))?;
+        let ours = if theirs == Deltas::One { &delta } else { &blocks };
+        let worse = ours.iter().zip(&bytes).filter(|(ours, theirs)| ours > theirs).count();
+        println!("{:24} better on {} of {}", "", bytes.len() - worse, bytes.len());
+    }
+    Ok(())
 }
 
-fn print_pintle(builds: &[Built]) -> Result<()> {
+/// What a machine receives of each with a delta, and without one.
+fn pintle(builds: &[Built]) -> Result<[Vec<u64>; 2]> {
     // There are no crates in the network that is entered.
     Binary::Fetch.build()?;
     let registry = Registry::start(&Network::enter()?)?;
-    for deltas in [Deltas::One, Deltas::None] {
+    let received = [Deltas::One, Deltas::None].map(|deltas| -> Result<Vec<u64>> {
         let fetched = builds.iter().map(|built| built.fetched(&registry, deltas));
         let fetched = fetched.collect::<Result<Vec<_>>>()?;
         let name = format!("pintle, {}", deltas.name());
-        print_row(&name, &fetched, |fetched| Ok(megabytes(fetched.fetch.received)))?;
-        print_row("  requests", &fetched, |fetched| Ok(count(fetched.fetch.requests)))?;
-        print_row("  nothing new, bytes", &fetched, |fetched| Ok(count(fetched.nothing.received)))?;
-        print_row("  requests", &fetched, |fetched| Ok(count(fetched.nothing.requests)))?;
-    }
-    Ok(())
+        let received = print_row(&name, &fetched, (|it| Ok(it.fetch.received), megabytes))?;
+        print_row("  requests", &fetched, (|it| Ok(it.fetch.requests), count))?;
+        print_row("  nothing new, bytes", &fetched, (|it| Ok(it.nothing.received), count))?;
+        print_row("  requests", &fetched, (|it| Ok(it.nothing.requests), count))?;
+        Ok(received)
+    });
+    let [delta, blocks] = received;
+    Ok([delta?, blocks?])
 }
 
 /// What takes long is shown as soon as it is known.
-fn print_row<T>(name: &str, each: &[T], shown: impl Fn(&T) -> Result<String>) -> Result<()> {
+fn print_row<T>(
+    name: &str,
+    each: &[T],
+    (value, shown): (impl Fn(&T) -> Result<u64>, fn(u64) -> String),
+) -> Result<Vec<u64>> {
     print!("{name:24}");
-    for one in each {
-        print!(" {:>12}", shown(one)?);
+    let values = each.iter().map(|one| {
+        let value = value(one)?;
+        print!(" {:>12}", shown(value));
         stdout().flush()?;
-    }
+        Ok(value)
+    });
+    let values = values.collect();
     println!();
-    Ok(())
+    values
 }
 
 /// Whether a delta is pushed with the release.

@@ -72,14 +72,20 @@ fn kernels() -> Result<[PathBuf; 2]> {
     Ok([last?, newest?])
 }
 
+/// Unpacks a package, to where the links of a system's root lead.
+const UNPACK: &str = "set -e; dpkg-deb -x *.deb root; rm *.deb
+    for folder in bin lib sbin; do
+        if test -d root/$folder; then mkdir -p root/usr/$folder; cp -a root/$folder/. root/usr/$folder; rm -r root/$folder; fi
+    done";
+
 /// What a package of Debian's holds, as a tar file.
 fn package(name: &str) -> Result<PathBuf> {
-    let folder = Recipe::new("wire-package").with(name).folder(|folder| {
+    let folder = Recipe::new("wire-package").with(name).with(UNPACK).folder(|folder| {
         let mut download = program("apt-get");
         download.args(["download", "--quiet", "-o", "APT::Sandbox::User=root", name]);
         run(download.current_dir(folder))?;
-        let tar = format!("dpkg-deb --fsys-tarfile {name}_*.deb > root.tar && rm {name}_*.deb");
-        run(program("sh").args(["-c", &tar]).current_dir(folder)).map(drop)
+        run(program("sh").args(["-c", UNPACK]).current_dir(folder))?;
+        pack(&folder.join("root"), &folder.join("root.tar"))
     })?;
     Ok(folder.join("root.tar"))
 }

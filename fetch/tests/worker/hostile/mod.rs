@@ -3,6 +3,7 @@
 
 mod answers;
 mod documents;
+mod most;
 mod shelf;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,11 +17,8 @@ use crate::published::{files, prepared, registry, with_delta};
 use crate::server::{Peer, Server};
 use crate::starter::Worker;
 use crate::support::{Machine, Release, image, release};
+use most::Most;
 use shelf::{Shelf, Talk};
-
-/// The most bytes that a registry gets rid of, whatever it tries: twice an index of 4 MiB, each of whose bytes may come in a
-/// chunk of its own, and what was buffered on the way.
-const SENT_MAX: u64 = 9 << 20;
 
 /// All of the worker's address space.
 const MEMORY: u64 = 64 << 20;
@@ -97,6 +95,7 @@ struct Row {
     wanted: Wanted,
     how: How,
     ends: Ends,
+    most: Most,
 }
 
 #[test]
@@ -119,6 +118,18 @@ fn whatever_a_registry_does_ends_within_the_limits_and_for_one_reason() {
 }
 
 impl Row {
+    /// At most so often, and not as [`Most::until`] says.
+    fn asks(mut self, requests: usize) -> Self {
+        self.most.requests = requests;
+        self
+    }
+
+    /// At most so many bytes, and not as [`Most::until`] says.
+    fn takes(mut self, bytes: u64) -> Self {
+        self.most.bytes = bytes;
+        self
+    }
+
     fn try_it(&self) -> Result<(), String> {
         let old = old_image();
         let release = release(new_image());
@@ -143,8 +154,7 @@ impl Row {
         let files = if matches!(self.wanted, Wanted::Check) { vec![] } else { files(&machine) };
         let heard = Worker::start(&job, &files, Some(MEMORY)).hear();
         self.judge(&heard, &machine, &shelf.release)?;
-        let sent = shelf.sent();
-        if sent > SENT_MAX { Err(format!("{sent} bytes were sent")) } else { Ok(()) }
+        self.most.allows(server.heads().len(), shelf.sent())
     }
 
     fn limits(&self) -> Limits {

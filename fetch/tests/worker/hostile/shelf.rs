@@ -14,6 +14,9 @@ use crate::support::{Release, blob_of};
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
+/// Bytes that are said before the next are counted.
+const AT_ONCE: usize = 4 << 10;
+
 /// A release and its documents as they are served.
 pub(crate) struct Shelf {
     pub(crate) release: Release,
@@ -120,9 +123,11 @@ impl Shelf {
 
 impl Talk<'_> {
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        let said = self.peer.say(bytes.as_ref());
-        self.sent.fetch_add(bytes.as_ref().len() as u64, Ordering::SeqCst);
-        said
+        bytes.as_ref().chunks(AT_ONCE).all(|some| {
+            let said = self.peer.say(some);
+            self.sent.fetch_add(if said { some.len() as u64 } else { 0 }, Ordering::SeqCst);
+            said
+        })
     }
 
     /// The head of an answer, and a body of the length that it says.

@@ -118,7 +118,8 @@ fn heads() -> Vec<Row> {
                 Then::Close
             },
             ("timed out", MayPass),
-        ),
+        )
+        .asks(LATE_TRIES),
         row(
             "an encoding nobody asked for",
             (Check, Index),
@@ -243,7 +244,8 @@ fn bodies() -> Vec<Row> {
                 Then::Close
             },
             ("timed out", MayPass),
-        ),
+        )
+        .asks(LATE_TRIES),
         row(
             "a page for people",
             (Check, Index),

@@ -21,7 +21,7 @@ pub(super) fn rows() -> Vec<Row> {
     tables.into_iter().flatten().collect()
 }
 
-fn row(
+pub(super) fn row(
     name: &'static str,
     (wanted, at): (Wanted, Step),
     answers: Answers,
@@ -31,7 +31,7 @@ fn row(
     Row { name, wanted, how, ends, most: Most::until((wanted, at)) }
 }
 
-fn harmless(name: &'static str, (wanted, at): (Wanted, Step), answers: Answers) -> Row {
+pub(super) fn harmless(name: &'static str, (wanted, at): (Wanted, Step), answers: Answers) -> Row {
     let (how, ends) = (How::Answers(at, answers), Ends::Well);
     Row { name, wanted, how, ends, most: Most::until((wanted, at)) }
 }

@@ -4,6 +4,7 @@
 mod answers;
 mod documents;
 mod most;
+mod resets;
 mod shelf;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,6 +81,8 @@ type Answers = fn(&mut Talk<'_>) -> Then;
 enum Then {
     GoOn,
     Close,
+    /// Closes with a reset: nothing that is still to be sent is.
+    Reset,
 }
 
 /// What comes of it.
@@ -101,7 +104,8 @@ struct Row {
 #[test]
 fn whatever_a_registry_does_ends_within_the_limits_and_for_one_reason() {
     network::enter();
-    let rows: Vec<Row> = answers::rows().into_iter().chain(documents::rows()).collect();
+    let tables = [answers::rows(), resets::rows(), documents::rows()];
+    let rows: Vec<Row> = tables.into_iter().flatten().collect();
     assert!(rows.len() >= ROWS_MIN, "{}", rows.len());
     let next = AtomicUsize::new(0);
     let failures: Vec<String> = thread::scope(|scope| {

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use pintle_transfer::document::Index;
 use pintle_verify::{Architecture, Digest};
+use rustix::net::sockopt::set_socket_linger;
 
 use super::{Answers, Step, Then};
 use crate::server::Peer;
@@ -84,8 +86,12 @@ impl Shelf {
                 }
                 _ => talk.answers_right(),
             };
-            if then == Then::Close {
-                return;
+            match then {
+                Then::GoOn => {}
+                Then::Close => return,
+                Then::Reset => {
+                    return set_socket_linger(&peer.stream, Some(Duration::ZERO)).unwrap();
+                }
             }
         }
     }
@@ -150,6 +156,14 @@ impl Talk<'_> {
                 let headers = format!("{}Content-Type: {media_type}\r\n", self.place(&range));
                 self.answer("206 Partial Content", &headers, &right[range.start..range.end])
             }
+        }
+    }
+
+    /// The status of the right answer, and the place of its bytes.
+    pub(crate) fn head_of_answer(&self) -> String {
+        match self.range() {
+            None => "HTTP/1.1 200 OK\r\n".to_owned(),
+            Some(range) => format!("HTTP/1.1 206 Partial Content\r\n{}", self.place(&range)),
         }
     }
 

@@ -444,12 +444,6 @@ fn doors() -> Vec<Row> {
             ("not authorized", WillNot),
         ),
         row(
-            "a foreign realm",
-            (Check, Index),
-            |t| t.challenges("http://192.0.2.1/token"),
-            ("not authorized", WillNot),
-        ),
-        row(
             "a realm that is a file",
             (Check, Index),
             |t| t.challenges("file:///etc/shadow"),

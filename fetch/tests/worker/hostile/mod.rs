@@ -3,10 +3,13 @@
 
 mod answers;
 mod documents;
+mod elsewhere;
+mod hosts;
 mod most;
 mod resets;
 mod shelf;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -15,11 +18,11 @@ use pintle_verify::{Architecture, KeySet, SigningKey};
 
 use crate::network;
 use crate::published::{files, prepared, registry, with_delta};
-use crate::server::{Peer, Server};
 use crate::starter::Worker;
 use crate::support::{Machine, Release, image, release};
+use hosts::Hosts;
 use most::Most;
-use shelf::{Shelf, Talk};
+use shelf::{PASSWORD, Shelf, Talk};
 
 /// All of the worker's address space.
 const MEMORY: u64 = 64 << 20;
@@ -104,7 +107,7 @@ struct Row {
 #[test]
 fn whatever_a_registry_does_ends_within_the_limits_and_for_one_reason() {
     network::enter();
-    let tables = [answers::rows(), resets::rows(), documents::rows()];
+    let tables = [answers::rows(), resets::rows(), elsewhere::rows(), documents::rows()];
     let rows: Vec<Row> = tables.into_iter().flatten().collect();
     assert!(rows.len() >= ROWS_MIN, "{}", rows.len());
     let next = AtomicUsize::new(0);
@@ -148,17 +151,17 @@ impl Row {
                 (None, None)
             }
         };
-        let shelf = std::sync::Arc::new(shelf);
-        let served = std::sync::Arc::clone(&shelf);
-        let server = Server::start(move |peer: Peer| served.serve(peer, at.zip(answers)));
+        let shelf = Arc::new(shelf);
+        let hosts = Hosts::open(&shelf, at.zip(answers));
         let none = matches!(self.wanted, Wanted::Check | Wanted::Fetch);
         let old = if none { &[] } else { old.as_slice() };
         let machine = prepared(&shelf.release, old);
-        let job = self.job(&server.host(), &shelf, &machine);
+        let job = self.job(&hosts.registry(), &shelf, &machine);
         let files = if matches!(self.wanted, Wanted::Check) { vec![] } else { files(&machine) };
         let heard = Worker::start(&job, &files, Some(MEMORY)).hear();
         self.judge(&heard, &machine, &shelf.release)?;
-        self.most.allows(server.heads().len(), shelf.sent())
+        hosts.kept_secrets()?;
+        self.most.allows(hosts.requests(), shelf.sent())
     }
 
     fn limits(&self) -> Limits {
@@ -171,6 +174,7 @@ impl Row {
     fn job(&self, host: &str, shelf: &Shelf, machine: &Machine) -> Job {
         let mut registry = registry(host);
         let limits = self.limits();
+        registry.credentials = Some(password_for(host));
         (registry.total_limit, registry.stall_limit) = (limits.total, limits.stall);
         let keys = KeySet::new(vec![SigningKey::generate(&[1; 32]).public()], 1).unwrap();
         let task = match self.wanted {
@@ -213,6 +217,11 @@ fn is(failed: &Failed, reason: &str, outlook: Outlook) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{failed:?}")),
     }
+}
+
+/// As docker's `config.json` has it.
+fn password_for(host: &str) -> Vec<u8> {
+    format!("{{\"auths\":{{\"{host}\":{{\"auth\":\"{PASSWORD}\"}}}}}}").into_bytes()
 }
 
 fn new_image() -> Vec<u8> {

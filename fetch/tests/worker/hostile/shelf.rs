@@ -19,6 +19,12 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Bytes that are said before the next are counted.
 const AT_ONCE: usize = 4 << 10;
 
+/// Alice's, who is known to the registry, as `Authorization` has it.
+pub(crate) const PASSWORD: &str = "YWxpY2U6c2VjOnJldA==";
+
+/// What the registry's own token server gives out.
+pub(crate) const TOKEN: &str = "a-token-of-the-registry";
+
 /// A release and its documents as they are served.
 pub(crate) struct Shelf {
     pub(crate) release: Release,
@@ -31,6 +37,8 @@ pub(crate) struct Shelf {
 pub(crate) struct Talk<'a> {
     peer: &'a mut Peer,
     sent: &'a AtomicU64,
+    /// Another host and its port.
+    pub(crate) elsewhere: &'a str,
     pub(crate) head: &'a str,
     /// The whole of what was asked for.
     pub(crate) right: &'a [u8],
@@ -69,21 +77,20 @@ impl Shelf {
         self.sent.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn serve(&self, mut peer: Peer, other: Option<(Step, Answers)>) {
+    pub(crate) fn serve(&self, mut peer: Peer, other: Option<(Step, Answers)>, elsewhere: &str) {
         while let Some(head) = peer.request() {
             let path = head.split(' ').nth(1).unwrap_or_default();
             let Some((step, media_type, right)) = self.find(path) else {
-                let mut talk = self.talk(&mut peer, (&head, &[], ""));
-                talk.say("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+                peer.say("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
                 continue;
             };
-            let mut talk = self.talk(&mut peer, (&head, &right, media_type));
+            let peer = &mut peer;
+            let (sent, head, right) = (&self.sent, &head, &right);
+            let mut talk = Talk { peer, sent, elsewhere, head, right, media_type };
             let then = match other {
                 Some((at, answers)) if at == step => answers(&mut talk),
                 // Tokens are asked for only where it is said that they are needed.
-                Some((Step::Token, _)) if !head.to_ascii_lowercase().contains("authorization") => {
-                    talk.wants_a_token()
-                }
+                Some((Step::Token, _)) if !talk.is_told("authorization") => talk.wants_a_token(),
                 _ => talk.answers_right(),
             };
             match then {
@@ -96,19 +103,12 @@ impl Shelf {
         }
     }
 
-    fn talk<'a>(
-        &'a self,
-        peer: &'a mut Peer,
-        (head, right, media_type): (&'a str, &'a [u8], &'static str),
-    ) -> Talk<'a> {
-        Talk { peer, sent: &self.sent, head, right, media_type }
-    }
-
     fn find(&self, path: &str) -> Option<(Step, &'static str, Vec<u8>)> {
         const BYTES: &str = "application/octet-stream";
         let manifest = &self.release.manifest;
         if path.starts_with("/token") {
-            return Some((Step::Token, "application/json", br#"{"token":"t"}"#.to_vec()));
+            let token = format!("{{\"token\":\"{TOKEN}\"}}");
+            return Some((Step::Token, "application/json", token.into_bytes()));
         }
         if path.ends_with("/manifests/stable") {
             return Some((Step::Index, INDEX, self.index.clone()));
@@ -178,6 +178,27 @@ impl Talk<'_> {
         let head = self.head.to_ascii_lowercase();
         let (first, last) = head.split("range: bytes=").nth(1)?.lines().next()?.split_once('-')?;
         Some(first.parse().ok()?..last.parse::<usize>().ok()? + 1)
+    }
+
+    /// Whether the request has this text.
+    pub(crate) fn is_told(&self, text: &str) -> bool {
+        self.head.contains(text)
+    }
+
+    /// Whether this is the other host.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.peer.host == self.elsewhere
+    }
+
+    /// To the same path at the other host.
+    pub(crate) fn sends_elsewhere(&mut self) -> Then {
+        let path = self.head.split(' ').nth(1).unwrap_or_default();
+        let location = format!("Location: http://{}{path}\r\n", self.elsewhere);
+        self.answer("307 Temporary Redirect", &location, b"")
+    }
+
+    pub(crate) fn wants_a_password(&mut self) -> Then {
+        self.answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", b"")
     }
 
     pub(crate) fn wants_a_token(&mut self) -> Then {

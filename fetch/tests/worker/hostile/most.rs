@@ -1,7 +1,7 @@
 //! What a registry may cost the worker.
 
 use super::Step::{self, Delta, Frames, Index, Manifest, Seal, Tree};
-use super::Wanted::{self, Check, Fetch, FetchBlocks, FetchDelta};
+use super::Wanted::{self, Check, CheckThenFetch, Fetch, FetchBlocks, FetchDelta};
 
 /// The most that a row may cost, whoever is asked.
 #[derive(Clone, Copy)]
@@ -45,7 +45,7 @@ impl Most {
     /// What it costs to hear the lie; nothing is asked after it.
     pub(super) fn until((wanted, at): (Wanted, Step)) -> Self {
         let way: &[Step] = match wanted {
-            Check => &[Index, Manifest, Seal],
+            Check | CheckThenFetch => &[Index, Manifest, Seal],
             Fetch | FetchBlocks => &[Manifest, Tree, Frames],
             FetchDelta => &[Manifest, Delta],
         };

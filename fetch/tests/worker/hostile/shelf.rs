@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct Shelf {
     pub(crate) index: Vec<u8>,
     pub(crate) manifest: Vec<u8>,
     sent: AtomicU64,
+    /// All that was asked for so far.
+    asked: Mutex<Vec<Step>>,
 }
 
 /// A question, the right answer, and who asked.
@@ -39,6 +42,8 @@ pub(crate) struct Talk<'a> {
     sent: &'a AtomicU64,
     /// Another host and its port.
     pub(crate) elsewhere: &'a str,
+    /// How often the same was asked for before.
+    pub(crate) before: usize,
     pub(crate) head: &'a str,
     /// The whole of what was asked for.
     pub(crate) right: &'a [u8],
@@ -48,16 +53,15 @@ pub(crate) struct Talk<'a> {
 impl Shelf {
     pub(crate) fn of(release: Release) -> Self {
         let manifest = release.manifest.to_bytes();
-        let mut shelf = Self { release, index: vec![], manifest: vec![], sent: AtomicU64::new(0) };
+        let (sent, asked) = (AtomicU64::new(0), Mutex::default());
+        let mut shelf = Self { release, index: vec![], manifest: vec![], sent, asked };
         shelf.put_manifest(manifest);
         shelf
     }
 
     /// Has another manifest, which the index names.
     pub(crate) fn put_manifest(&mut self, manifest: Vec<u8>) {
-        let mut index = Index::empty();
-        index.put_release(Architecture::X86_64, blob_of(&manifest));
-        (self.index, self.manifest) = (index.to_bytes(), manifest);
+        (self.index, self.manifest) = (index_of(&manifest), manifest);
     }
 
     /// Has a manifest in which one text stands for another.
@@ -85,8 +89,8 @@ impl Shelf {
                 continue;
             };
             let peer = &mut peer;
-            let (sent, head, right) = (&self.sent, &head, &right);
-            let mut talk = Talk { peer, sent, elsewhere, head, right, media_type };
+            let (sent, head, right, before) = (&self.sent, &head, &right, self.note(step));
+            let mut talk = Talk { peer, sent, elsewhere, before, head, right, media_type };
             let then = match other {
                 Some((at, answers)) if at == step => answers(&mut talk),
                 // Tokens are asked for only where it is said that they are needed.
@@ -101,6 +105,13 @@ impl Shelf {
                 }
             }
         }
+    }
+
+    /// How often that was asked for before.
+    fn note(&self, step: Step) -> usize {
+        let mut asked = self.asked.lock().unwrap();
+        asked.push(step);
+        asked.iter().filter(|one| **one == step).count() - 1
     }
 
     fn find(&self, path: &str) -> Option<(Step, &'static str, Vec<u8>)> {
@@ -223,6 +234,13 @@ impl Talk<'_> {
         self.peer.stall();
         Then::Close
     }
+}
+
+/// An index of one release, which has this manifest.
+pub(crate) fn index_of(manifest: &[u8]) -> Vec<u8> {
+    let mut index = Index::empty();
+    index.put_release(Architecture::X86_64, blob_of(manifest));
+    index.to_bytes()
 }
 
 fn replaced(document: &[u8], old: &str, new: &str) -> Vec<u8> {

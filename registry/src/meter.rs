@@ -95,7 +95,7 @@ impl Transport for Metered {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         let before = self.tcp.buffers().input().len();
-        let progress = self.tcp.await_input(timeout)?;
+        let progress = self.tcp.await_input(timeout).map_err(ends_nothing)?;
         let after = self.tcp.buffers().input().len();
         self.meter.receive(after.saturating_sub(before))?;
         Ok(progress)
@@ -103,5 +103,19 @@ impl Transport for Metered {
 
     fn is_open(&mut self) -> bool {
         self.tcp.is_open()
+    }
+}
+
+/// A reset as an error that ureq hands on. As it comes, it would be the end of a body without a
+/// length.
+fn ends_nothing(error: ureq::Error) -> ureq::Error {
+    use io::ErrorKind as Kind;
+    match error {
+        ureq::Error::Io(cause)
+            if matches!(cause.kind(), Kind::ConnectionReset | Kind::ConnectionAborted) =>
+        {
+            io::Error::new(Kind::BrokenPipe, cause).into()
+        }
+        other => other,
     }
 }

@@ -53,6 +53,16 @@ fn cuts_without_progress_end() {
 }
 
 #[test]
+fn a_reset_ends_no_body() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.oci.image.index.v1+json\r\n\r\n";
+    let server = Server::start(move |peer: Peer| peer.reset(&format!("{head}{{}}")));
+    let settings = Settings { limits: quick(), ..plain(&[&server.host()]) };
+    let error =
+        client(settings).manifest(&reference(&server.host(), "os:stable"), None).unwrap_err();
+    assert!(matches!(error.cause(), Some(Cause::Cut(_))) && error.is_transient(), "{error}");
+}
+
+#[test]
 fn all_that_a_client_does_has_one_limit_of_time() {
     let silent = Server::start(|mut peer: Peer| peer.stall());
     for total in [0, 50].map(Duration::from_millis) {

@@ -1,4 +1,4 @@
-//! A server of the test's own, on a free port of 127.0.0.1: each connection is given to one function.
+//! A server of the test's own, on a free port: each connection is given to one function.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -27,7 +27,12 @@ pub(crate) struct Peer {
 
 impl Server {
     pub(crate) fn start(serve: impl Fn(Peer) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0", serve)
+    }
+
+    /// At another address.
+    pub(crate) fn start_at(address: &str, serve: impl Fn(Peer) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let at = listener.local_addr().unwrap();
         let parts = Parts::default();
         let (stop, heads, connections) = parts.clone();

@@ -7,6 +7,10 @@ use pintle_update::worker::Outlook::{self, MayPass, WillNot};
 
 use super::Step::{Delta, Frames, Index, Manifest, Seal, Token, Tree};
 use super::Wanted::{Check, Fetch, FetchBlocks, FetchDelta};
+use super::most::{
+    CHUNKS, DELTA, DOCUMENTS, HEAD, INDEX, LATE_TRIES, Most, RELEASE, TOKEN, TREE, TRIES, UNREAD,
+    WORDS,
+};
 use super::shelf::Talk;
 use super::{Answers, Ends, How, Row, Step, Then, Wanted};
 
@@ -17,17 +21,19 @@ pub(super) fn rows() -> Vec<Row> {
     tables.into_iter().flatten().collect()
 }
 
-fn row(
+pub(super) fn row(
     name: &'static str,
     (wanted, at): (Wanted, Step),
     answers: Answers,
     (reason, outlook): (&'static str, Outlook),
 ) -> Row {
-    Row { name, wanted, how: How::Answers(at, answers), ends: Ends::For(reason, outlook) }
+    let (how, ends) = (How::Answers(at, answers), Ends::For(reason, outlook));
+    Row { name, wanted, how, ends, most: Most::until((wanted, at)) }
 }
 
-fn harmless(name: &'static str, (wanted, at): (Wanted, Step), answers: Answers) -> Row {
-    Row { name, wanted, how: How::Answers(at, answers), ends: Ends::Well }
+pub(super) fn harmless(name: &'static str, (wanted, at): (Wanted, Step), answers: Answers) -> Row {
+    let (how, ends) = (How::Answers(at, answers), Ends::Well);
+    Row { name, wanted, how, ends, most: Most::until((wanted, at)) }
 }
 
 /// Says this, whole, and closes.
@@ -38,11 +44,14 @@ fn says(talk: &mut Talk<'_>, text: &str) -> Then {
 
 fn connections() -> Vec<Row> {
     vec![
-        harmless("nothing wrong with a check", (Check, Index), |t| t.answers_right()),
-        harmless("nothing wrong with a fetch", (Fetch, Tree), |t| t.answers_right()),
-        harmless("nothing wrong with a delta", (FetchDelta, Delta), |t| t.answers_right()),
-        row("silence", (Check, Index), |t| t.stall(), ("timed out", MayPass)),
-        row("closes without a word", (Check, Index), |_| Then::Close, ("cut", MayPass)),
+        harmless("nothing wrong with a check", (Check, Index), |t| t.answers_right()).asks(3),
+        harmless("nothing wrong with a fetch", (Fetch, Tree), |t| t.answers_right())
+            .asks(4)
+            .takes(RELEASE),
+        harmless("nothing wrong with a delta", (FetchDelta, Delta), |t| t.answers_right())
+            .takes(DELTA),
+        row("silence", (Check, Index), |t| t.stall(), ("timed out", MayPass)).asks(LATE_TRIES),
+        row("closes without a word", (Check, Index), |_| Then::Close, ("cut", MayPass)).asks(TRIES),
         row(
             "speaks SSH",
             (Check, Index),
@@ -63,7 +72,8 @@ fn connections() -> Vec<Row> {
                 t.stall()
             },
             ("timed out", MayPass),
-        ),
+        )
+        .asks(2 + LATE_TRIES),
     ]
 }
 
@@ -74,25 +84,29 @@ fn heads() -> Vec<Row> {
             (Check, Index),
             |t| t.flood("HTTP/1.1 200 ", "O"),
             ("headers over the limit", WillNot),
-        ),
+        )
+        .takes(HEAD + UNREAD),
         row(
             "endless headers",
             (Check, Index),
             |t| t.flood(OK, "X-More: and more\r\n"),
             ("not HTTP", WillNot),
-        ),
+        )
+        .takes(HEAD + UNREAD),
         row(
             "one endless header",
             (Check, Index),
             |t| t.flood("HTTP/1.1 200 OK\r\nX-More: ", "m"),
             ("headers over the limit", WillNot),
-        ),
+        )
+        .takes(HEAD + UNREAD),
         row(
             "endless interim answers",
             (Check, Index),
             |t| t.flood("", "HTTP/1.1 103 Early Hints\r\n\r\n"),
             ("headers over the limit|more bytes than were asked for", WillNot),
-        ),
+        )
+        .takes(CHUNKS + UNREAD),
         row(
             "a head that never ends",
             (Check, Index),
@@ -104,7 +118,8 @@ fn heads() -> Vec<Row> {
                 Then::Close
             },
             ("timed out", MayPass),
-        ),
+        )
+        .asks(LATE_TRIES),
         row(
             "an encoding nobody asked for",
             (Check, Index),
@@ -162,19 +177,22 @@ fn lengths() -> Vec<Row> {
             (Check, Index),
             |t| says(t, "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{}"),
             ("cut", MayPass),
-        ),
+        )
+        .asks(TRIES),
         row(
             "an endless body",
             (Check, Index),
             |t| t.flood("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", " "),
             ("over the limit", WillNot),
-        ),
+        )
+        .takes(INDEX + UNREAD),
         row(
             "endless chunks",
             (Check, Index),
             |t| t.flood("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\n \r\n"),
             ("more bytes than were asked for", WillNot),
-        ),
+        )
+        .takes(CHUNKS + UNREAD),
         row(
             "a chunk of exabytes",
             (Check, Index),
@@ -185,7 +203,8 @@ fn lengths() -> Vec<Row> {
                 )
             },
             ("over the limit", WillNot),
-        ),
+        )
+        .takes(INDEX + UNREAD),
         row(
             "a chunk with a wrong length",
             (Check, Index),
@@ -197,7 +216,8 @@ fn lengths() -> Vec<Row> {
             (Check, Seal),
             |t| t.flood("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", "s"),
             ("over the limit", WillNot),
-        ),
+        )
+        .takes(DOCUMENTS + UNREAD),
     ]
 }
 
@@ -211,7 +231,8 @@ fn bodies() -> Vec<Row> {
                 t.stall()
             },
             ("timed out", MayPass),
-        ),
+        )
+        .asks(LATE_TRIES),
         row(
             "a body that trickles",
             (Check, Index),
@@ -223,7 +244,8 @@ fn bodies() -> Vec<Row> {
                 Then::Close
             },
             ("timed out", MayPass),
-        ),
+        )
+        .asks(LATE_TRIES),
         row(
             "a page for people",
             (Check, Index),
@@ -322,7 +344,8 @@ fn statuses() -> Vec<Row> {
             (Check, Index),
             |t| t.flood("HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n", "no "),
             ("status 403", WillNot),
-        ),
+        )
+        .takes(WORDS + UNREAD),
         row(
             "too many requests, for years",
             (Check, Index),
@@ -334,7 +357,8 @@ fn statuses() -> Vec<Row> {
             (Check, Index),
             |t| t.answer("503 Later", "Retry-After: soon\r\n", b""),
             ("status 503", MayPass),
-        ),
+        )
+        .asks(TRIES),
         row(
             "out of order within a blob",
             (Fetch, Frames),
@@ -394,7 +418,8 @@ fn statuses() -> Vec<Row> {
                 t.answer("307 Elsewhere", &format!("Location: {path}\r\n"), b"")
             },
             ("redirect refused: more than", WillNot),
-        ),
+        )
+        .asks(1 + 5),
         row(
             "a redirect with an endless body",
             (Check, Index),
@@ -405,7 +430,8 @@ fn statuses() -> Vec<Row> {
                 )
             },
             ("redirect refused", WillNot),
-        ),
+        )
+        .takes(UNREAD),
     ]
 }
 
@@ -415,12 +441,6 @@ fn doors() -> Vec<Row> {
             "no way in is named",
             (Check, Index),
             |t| t.answer("401 Unauthorized", "", b""),
-            ("not authorized", WillNot),
-        ),
-        row(
-            "a foreign realm",
-            (Check, Index),
-            |t| t.challenges("http://192.0.2.1/token"),
             ("not authorized", WillNot),
         ),
         row(
@@ -440,13 +460,15 @@ fn doors() -> Vec<Row> {
             (Check, Index),
             |t| t.wants_a_token(),
             ("not authorized", WillNot),
-        ),
+        )
+        .asks(3),
         row(
             "an endless token",
             (Check, Token),
             |t| t.flood("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", "t"),
             ("over the limit", WillNot),
-        ),
+        )
+        .takes(TOKEN + UNREAD),
         row(
             "a token that is not JSON",
             (Check, Token),
@@ -544,7 +566,8 @@ fn blobs() -> Vec<Row> {
                 )
             },
             ("cannot trust hash tree", WillNot),
-        ),
+        )
+        .takes(DOCUMENTS + UNREAD),
         row(
             "ranges of ranges",
             (Fetch, Tree),
@@ -591,7 +614,9 @@ fn blobs() -> Vec<Row> {
                 })
             },
             ("cannot decode image|cannot trust image", WillNot),
-        ),
+        )
+        .asks(4)
+        .takes(RELEASE),
         row(
             "a few bytes a connection",
             (Fetch, Frames),
@@ -606,15 +631,22 @@ fn blobs() -> Vec<Row> {
                 Then::Close
             },
             ("cut", MayPass),
-        ),
-        harmless("a delta of other bytes", (FetchDelta, Delta), |t| with(t, |bytes| bytes.fill(7))),
+        )
+        .asks(2 + TRIES),
+        harmless("a delta of other bytes", (FetchDelta, Delta), |t| with(t, |bytes| bytes.fill(7)))
+            .asks(2 + 4)
+            .takes(DELTA + RELEASE),
         harmless("all of a blob for each range", (FetchBlocks, Tree), |t| {
             let right = t.right;
             t.answer("200 OK", "", right)
-        }),
+        })
+        .asks(5)
+        .takes(RELEASE + TREE),
         harmless("all of a blob for its first range", (Fetch, Tree), |t| {
             let right = t.right;
             t.answer("200 OK", "", right)
-        }),
+        })
+        .asks(4)
+        .takes(RELEASE),
     ]
 }

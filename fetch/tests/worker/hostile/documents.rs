@@ -2,8 +2,11 @@
 
 use pintle_update::worker::Outlook::WillNot;
 
+use super::Step::{self, Index, Manifest};
+use super::Wanted::{self, Check, Fetch};
+use super::most::{DOCUMENTS, Most, TREE, UNREAD};
 use super::shelf::Shelf;
-use super::{Ends, How, Row, Wanted};
+use super::{Ends, How, Row};
 use crate::support::blob_of;
 
 /// The size of a descriptor; of the manifest's in an index, and of the seal's in a manifest, it is the first.
@@ -13,15 +16,23 @@ pub(super) fn rows() -> Vec<Row> {
     [indexes(), manifests(), releases()].into_iter().flatten().collect()
 }
 
-fn row(name: &'static str, wanted: Wanted, has: fn(&mut Shelf), reason: &'static str) -> Row {
-    Row { name, wanted, how: How::Has(has), ends: Ends::For(reason, WillNot) }
+/// The lie is in the answer to this question.
+fn row(
+    name: &'static str,
+    (wanted, at): (Wanted, Step),
+    has: fn(&mut Shelf),
+    reason: &'static str,
+) -> Row {
+    let (how, ends) = (How::Has(has), Ends::For(reason, WillNot));
+    Row { name, wanted, how, ends, most: Most::until((wanted, at)) }
 }
 
 fn indexes() -> Vec<Row> {
-    let row = |name, has, reason| row(name, Wanted::Check, has, reason);
+    let row = |name, has, reason| row(name, (Check, Index), has, reason);
     vec![
         row("an index that is not JSON", |s| s.index = b"index".to_vec(), "not JSON"),
-        row("an index of brackets", |s| s.index = "[".repeat(100_000).into_bytes(), "not JSON"),
+        row("an index of brackets", |s| s.index = "[".repeat(100_000).into_bytes(), "not JSON")
+            .takes(DOCUMENTS + 100_000),
         row(
             "an index of nested objects",
             |s| {
@@ -32,7 +43,8 @@ fn indexes() -> Vec<Row> {
                 );
             },
             "nested too deep",
-        ),
+        )
+        .takes(DOCUMENTS + 30_000),
         row(
             "an index of a million entries",
             |s| {
@@ -40,8 +52,10 @@ fn indexes() -> Vec<Row> {
                 s.replace_in_index("\"manifests\":[", &format!("\"manifests\":[{many}"));
             },
             "too many entries",
-        ),
-        row("an index over its limit", |s| s.index.resize((4 << 20) + 1, b' '), "over the limit"),
+        )
+        .takes(DOCUMENTS + 3_000_000),
+        row("an index over its limit", |s| s.index.resize((4 << 20) + 1, b' '), "over the limit")
+            .takes(UNREAD),
         row(
             "huge annotations",
             |s| {
@@ -49,7 +63,8 @@ fn indexes() -> Vec<Row> {
                 s.replace_in_index("\"annotations\":{", &huge);
             },
             "over the limit",
-        ),
+        )
+        .takes(UNREAD),
         row(
             "two releases for one machine",
             |s| {
@@ -121,7 +136,7 @@ fn indexes() -> Vec<Row> {
 }
 
 fn manifests() -> Vec<Row> {
-    let row = |name, has, reason| row(name, Wanted::Check, has, reason);
+    let row = |name, has, reason| row(name, (Check, Manifest), has, reason);
     vec![
         row(
             "a release that is a container",
@@ -173,7 +188,7 @@ fn manifests() -> Vec<Row> {
                 );
             },
             "too many layers",
-        ),
+        ).takes(48 << 10),
         row(
             "a manifest over its limit",
             |s| {
@@ -181,12 +196,12 @@ fn manifests() -> Vec<Row> {
                 s.replace_in_manifest("\"layers\":", &format!("{spaces}\"layers\":"));
             },
             "a release manifest of",
-        ),
+        ).asks(1),
     ]
 }
 
 fn releases() -> Vec<Row> {
-    let row = |name, has, reason| row(name, Wanted::Fetch, has, reason);
+    let row = |name, has, reason| row(name, (Fetch, Manifest), has, reason);
     vec![
         row(
             "a tree of another size",
@@ -219,7 +234,9 @@ fn releases() -> Vec<Row> {
                 s.put_manifest(s.release.manifest.to_bytes());
             },
             "holds more than its blocks",
-        ),
+        )
+        .asks(4)
+        .takes(256 << 10),
         row(
             "another machine's image",
             |s| {
@@ -229,7 +246,9 @@ fn releases() -> Vec<Row> {
                 s.put_manifest(s.release.manifest.to_bytes());
             },
             "cannot trust hash tree",
-        ),
+        )
+        .asks(2)
+        .takes(TREE),
     ]
 }
 

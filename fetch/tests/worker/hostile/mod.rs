@@ -1,32 +1,35 @@
 //! Registries that lie, stall, flood and send elsewhere: each is a row of a table, and each ends with one reason, within the
-//! limits of time, bytes and memory, with nothing wrong written.
+//! limits of time, requests, bytes and memory, with no other host told a secret, and nothing wrong written.
 
 mod answers;
 mod documents;
+mod elsewhere;
+mod hosts;
+mod most;
+mod moved;
+mod resets;
 mod shelf;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use pintle_update::worker::{self, Failed, Job, Outlook, Said, Task};
-use pintle_verify::{Architecture, KeySet, SigningKey};
+use pintle_update::worker::{self, Checked, Failed, Job, Outlook, Said, Task};
+use pintle_verify::{Architecture, Digest, KeySet, SigningKey};
 
 use crate::network;
 use crate::published::{files, prepared, registry, with_delta};
-use crate::server::{Peer, Server};
 use crate::starter::Worker;
 use crate::support::{Machine, Release, image, release};
-use shelf::{Shelf, Talk};
-
-/// The most bytes that a registry gets rid of, whatever it tries: twice an index of 4 MiB, each of whose bytes may come in a
-/// chunk of its own, and what was buffered on the way.
-const SENT_MAX: u64 = 9 << 20;
+use hosts::Hosts;
+use most::Most;
+use shelf::{PASSWORD, Shelf, Talk};
 
 /// All of the worker's address space.
 const MEMORY: u64 = 64 << 20;
 
 /// Names that the table must have at least.
-const ROWS_MIN: usize = 60;
+const ROWS_MIN: usize = 110;
 
 /// As many as wait for their time to be over.
 const AT_ONCE: usize = 16;
@@ -53,6 +56,8 @@ enum Wanted {
     FetchBlocks,
     /// With an older image here, for which there is a delta.
     FetchDelta,
+    /// What a check has found.
+    CheckThenFetch,
 }
 
 /// What is asked for.
@@ -82,6 +87,8 @@ type Answers = fn(&mut Talk<'_>) -> Then;
 enum Then {
     GoOn,
     Close,
+    /// Closes with a reset: nothing that is still to be sent is.
+    Reset,
 }
 
 /// What comes of it.
@@ -97,12 +104,15 @@ struct Row {
     wanted: Wanted,
     how: How,
     ends: Ends,
+    most: Most,
 }
 
 #[test]
 fn whatever_a_registry_does_ends_within_the_limits_and_for_one_reason() {
     network::enter();
-    let rows: Vec<Row> = answers::rows().into_iter().chain(documents::rows()).collect();
+    let tables =
+        [answers::rows(), resets::rows(), elsewhere::rows(), moved::rows(), documents::rows()];
+    let rows: Vec<Row> = tables.into_iter().flatten().collect();
     assert!(rows.len() >= ROWS_MIN, "{}", rows.len());
     let next = AtomicUsize::new(0);
     let failures: Vec<String> = thread::scope(|scope| {
@@ -119,32 +129,98 @@ fn whatever_a_registry_does_ends_within_the_limits_and_for_one_reason() {
 }
 
 impl Row {
+    /// At most so often, and not as [`Most::until`] says.
+    fn asks(mut self, requests: usize) -> Self {
+        self.most.requests = requests;
+        self
+    }
+
+    /// At most so many bytes, and not as [`Most::until`] says.
+    fn takes(mut self, bytes: u64) -> Self {
+        self.most.bytes = bytes;
+        self
+    }
+
     fn try_it(&self) -> Result<(), String> {
         let old = old_image();
+        let shelf = Arc::new(self.shelf(&old));
+        let hosts = Hosts::open(&shelf, self.lie());
+        let machine = prepared(&shelf.release, if self.has_old_image() { &old } else { &[] });
+        let heard = self.hear(&hosts.registry(), &shelf, &machine);
+        self.judge(&heard, &machine, &shelf.release)?;
+        hosts.kept_secrets()?;
+        self.most.allows(hosts.requests(), shelf.sent())
+    }
+
+    fn shelf(&self, old: &[u8]) -> Shelf {
         let release = release(new_image());
         let mut shelf = Shelf::of(match self.wanted {
             Wanted::FetchBlocks => release,
-            _ => with_delta(release, &old),
+            _ => with_delta(release, old),
         });
-        let (at, answers) = match self.how {
-            How::Answers(at, answers) => (Some(at), Some(answers)),
-            How::Has(change) => {
-                change(&mut shelf);
-                (None, None)
+        if let How::Has(change) = self.how {
+            change(&mut shelf);
+        }
+        shelf
+    }
+
+    fn lie(&self) -> Option<(Step, Answers)> {
+        match self.how {
+            How::Answers(at, answers) => Some((at, answers)),
+            How::Has(_) => None,
+        }
+    }
+
+    fn has_old_image(&self) -> bool {
+        matches!(self.wanted, Wanted::FetchBlocks | Wanted::FetchDelta)
+    }
+
+    /// What the worker says.
+    fn hear(&self, host: &str, shelf: &Shelf, machine: &Machine) -> Vec<Said> {
+        match self.wanted {
+            Wanted::Check => self.check(host),
+            Wanted::CheckThenFetch => self.check_then_fetch(host, machine),
+            Wanted::Fetch | Wanted::FetchBlocks | Wanted::FetchDelta => {
+                let found = (shelf.manifest_digest(), shelf.release.seal_file.clone());
+                self.fetch(host, found, machine)
             }
+        }
+    }
+
+    fn check_then_fetch(&self, host: &str, machine: &Machine) -> Vec<Said> {
+        let heard = self.check(host);
+        let Some(Said::Checked(Checked { release: Some(found), .. })) = heard.last() else {
+            panic!("{}: {heard:?}", self.name)
         };
-        let shelf = std::sync::Arc::new(shelf);
-        let served = std::sync::Arc::clone(&shelf);
-        let server = Server::start(move |peer: Peer| served.serve(peer, at.zip(answers)));
-        let none = matches!(self.wanted, Wanted::Check | Wanted::Fetch);
-        let old = if none { &[] } else { old.as_slice() };
-        let machine = prepared(&shelf.release, old);
-        let job = self.job(&server.host(), &shelf, &machine);
-        let files = if matches!(self.wanted, Wanted::Check) { vec![] } else { files(&machine) };
-        let heard = Worker::start(&job, &files, Some(MEMORY)).hear();
-        self.judge(&heard, &machine, &shelf.release)?;
-        let sent = shelf.sent();
-        if sent > SENT_MAX { Err(format!("{sent} bytes were sent")) } else { Ok(()) }
+        self.fetch(host, (found.manifest, found.seal.clone()), machine)
+    }
+
+    fn check(&self, host: &str) -> Vec<Said> {
+        let task = Task::Check { architecture: Architecture::X86_64, known: None };
+        Worker::start(&self.job(host, task), &[], Some(MEMORY)).hear()
+    }
+
+    fn fetch(
+        &self,
+        host: &str,
+        (manifest, seal): (Digest, Vec<u8>),
+        machine: &Machine,
+    ) -> Vec<Said> {
+        let keys = KeySet::new(vec![SigningKey::generate(&[1; 32]).public()], 1).unwrap();
+        let sources = machine.sources.iter().map(|source| source.root_hash).collect();
+        let task = Task::Fetch { manifest, seal, keys: keys.to_bytes(), sources, budget: None };
+        Worker::start(&self.job(host, task), &files(machine), Some(MEMORY)).hear()
+    }
+
+    fn job(&self, host: &str, task: Task) -> Job {
+        let limits = self.limits();
+        let registry = worker::Registry {
+            credentials: Some(password_for(host)),
+            total_limit: limits.total,
+            stall_limit: limits.stall,
+            ..registry(host)
+        };
+        Job { source: worker::Source::Registry(Box::new(registry)), task }
     }
 
     fn limits(&self) -> Limits {
@@ -152,24 +228,6 @@ impl Row {
             Ends::For(reason, _) if reason.contains("timed out") => SHORT,
             Ends::For(..) | Ends::Well => LONG,
         }
-    }
-
-    fn job(&self, host: &str, shelf: &Shelf, machine: &Machine) -> Job {
-        let mut registry = registry(host);
-        let limits = self.limits();
-        (registry.total_limit, registry.stall_limit) = (limits.total, limits.stall);
-        let keys = KeySet::new(vec![SigningKey::generate(&[1; 32]).public()], 1).unwrap();
-        let task = match self.wanted {
-            Wanted::Check => Task::Check { architecture: Architecture::X86_64, known: None },
-            Wanted::Fetch | Wanted::FetchBlocks | Wanted::FetchDelta => Task::Fetch {
-                manifest: shelf.manifest_digest(),
-                seal: shelf.release.seal_file.clone(),
-                keys: keys.to_bytes(),
-                sources: machine.sources.iter().map(|source| source.root_hash).collect(),
-                budget: None,
-            },
-        };
-        Job { source: worker::Source::Registry(Box::new(registry)), task }
     }
 
     fn judge(&self, heard: &[Said], machine: &Machine, release: &Release) -> Result<(), String> {
@@ -199,6 +257,11 @@ fn is(failed: &Failed, reason: &str, outlook: Outlook) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{failed:?}")),
     }
+}
+
+/// As docker's `config.json` has it.
+fn password_for(host: &str) -> Vec<u8> {
+    format!("{{\"auths\":{{\"{host}\":{{\"auth\":\"{PASSWORD}\"}}}}}}").into_bytes()
 }
 
 fn new_image() -> Vec<u8> {

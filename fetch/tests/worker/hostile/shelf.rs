@@ -2,10 +2,13 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use pintle_transfer::document::Index;
 use pintle_verify::{Architecture, Digest};
+use rustix::net::sockopt::set_socket_linger;
 
 use super::{Answers, Step, Then};
 use crate::server::Peer;
@@ -14,18 +17,33 @@ use crate::support::{Release, blob_of};
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
+/// Bytes that are said before the next are counted.
+const AT_ONCE: usize = 4 << 10;
+
+/// Alice's, who is known to the registry, as `Authorization` has it.
+pub(crate) const PASSWORD: &str = "YWxpY2U6c2VjOnJldA==";
+
+/// What the registry's own token server gives out.
+pub(crate) const TOKEN: &str = "a-token-of-the-registry";
+
 /// A release and its documents as they are served.
 pub(crate) struct Shelf {
     pub(crate) release: Release,
     pub(crate) index: Vec<u8>,
     pub(crate) manifest: Vec<u8>,
     sent: AtomicU64,
+    /// All that was asked for so far.
+    asked: Mutex<Vec<Step>>,
 }
 
 /// A question, the right answer, and who asked.
 pub(crate) struct Talk<'a> {
     peer: &'a mut Peer,
     sent: &'a AtomicU64,
+    /// Another host and its port.
+    pub(crate) elsewhere: &'a str,
+    /// How often the same was asked for before.
+    pub(crate) before: usize,
     pub(crate) head: &'a str,
     /// The whole of what was asked for.
     pub(crate) right: &'a [u8],
@@ -35,16 +53,15 @@ pub(crate) struct Talk<'a> {
 impl Shelf {
     pub(crate) fn of(release: Release) -> Self {
         let manifest = release.manifest.to_bytes();
-        let mut shelf = Self { release, index: vec![], manifest: vec![], sent: AtomicU64::new(0) };
+        let (sent, asked) = (AtomicU64::new(0), Mutex::default());
+        let mut shelf = Self { release, index: vec![], manifest: vec![], sent, asked };
         shelf.put_manifest(manifest);
         shelf
     }
 
     /// Has another manifest, which the index names.
     pub(crate) fn put_manifest(&mut self, manifest: Vec<u8>) {
-        let mut index = Index::empty();
-        index.put_release(Architecture::X86_64, blob_of(&manifest));
-        (self.index, self.manifest) = (index.to_bytes(), manifest);
+        (self.index, self.manifest) = (index_of(&manifest), manifest);
     }
 
     /// Has a manifest in which one text stands for another.
@@ -64,42 +81,45 @@ impl Shelf {
         self.sent.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn serve(&self, mut peer: Peer, other: Option<(Step, Answers)>) {
+    pub(crate) fn serve(&self, mut peer: Peer, other: Option<(Step, Answers)>, elsewhere: &str) {
         while let Some(head) = peer.request() {
             let path = head.split(' ').nth(1).unwrap_or_default();
             let Some((step, media_type, right)) = self.find(path) else {
-                let mut talk = self.talk(&mut peer, (&head, &[], ""));
-                talk.say("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+                peer.say("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
                 continue;
             };
-            let mut talk = self.talk(&mut peer, (&head, &right, media_type));
+            let peer = &mut peer;
+            let (sent, head, right, before) = (&self.sent, &head, &right, self.note(step));
+            let mut talk = Talk { peer, sent, elsewhere, before, head, right, media_type };
             let then = match other {
                 Some((at, answers)) if at == step => answers(&mut talk),
                 // Tokens are asked for only where it is said that they are needed.
-                Some((Step::Token, _)) if !head.to_ascii_lowercase().contains("authorization") => {
-                    talk.wants_a_token()
-                }
+                Some((Step::Token, _)) if !talk.is_told("authorization") => talk.wants_a_token(),
                 _ => talk.answers_right(),
             };
-            if then == Then::Close {
-                return;
+            match then {
+                Then::GoOn => {}
+                Then::Close => return,
+                Then::Reset => {
+                    return set_socket_linger(&peer.stream, Some(Duration::ZERO)).unwrap();
+                }
             }
         }
     }
 
-    fn talk<'a>(
-        &'a self,
-        peer: &'a mut Peer,
-        (head, right, media_type): (&'a str, &'a [u8], &'static str),
-    ) -> Talk<'a> {
-        Talk { peer, sent: &self.sent, head, right, media_type }
+    /// How often that was asked for before.
+    fn note(&self, step: Step) -> usize {
+        let mut asked = self.asked.lock().unwrap();
+        asked.push(step);
+        asked.iter().filter(|one| **one == step).count() - 1
     }
 
     fn find(&self, path: &str) -> Option<(Step, &'static str, Vec<u8>)> {
         const BYTES: &str = "application/octet-stream";
         let manifest = &self.release.manifest;
         if path.starts_with("/token") {
-            return Some((Step::Token, "application/json", br#"{"token":"t"}"#.to_vec()));
+            let token = format!("{{\"token\":\"{TOKEN}\"}}");
+            return Some((Step::Token, "application/json", token.into_bytes()));
         }
         if path.ends_with("/manifests/stable") {
             return Some((Step::Index, INDEX, self.index.clone()));
@@ -120,9 +140,11 @@ impl Shelf {
 
 impl Talk<'_> {
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        let said = self.peer.say(bytes.as_ref());
-        self.sent.fetch_add(bytes.as_ref().len() as u64, Ordering::SeqCst);
-        said
+        bytes.as_ref().chunks(AT_ONCE).all(|some| {
+            let said = self.peer.say(some);
+            self.sent.fetch_add(if said { some.len() as u64 } else { 0 }, Ordering::SeqCst);
+            said
+        })
     }
 
     /// The head of an answer, and a body of the length that it says.
@@ -148,6 +170,14 @@ impl Talk<'_> {
         }
     }
 
+    /// The status of the right answer, and the place of its bytes.
+    pub(crate) fn head_of_answer(&self) -> String {
+        match self.range() {
+            None => "HTTP/1.1 200 OK\r\n".to_owned(),
+            Some(range) => format!("HTTP/1.1 206 Partial Content\r\n{}", self.place(&range)),
+        }
+    }
+
     /// `Content-Range` for these bytes.
     pub(crate) fn place(&self, range: &Range<usize>) -> String {
         let size = self.right.len();
@@ -159,6 +189,27 @@ impl Talk<'_> {
         let head = self.head.to_ascii_lowercase();
         let (first, last) = head.split("range: bytes=").nth(1)?.lines().next()?.split_once('-')?;
         Some(first.parse().ok()?..last.parse::<usize>().ok()? + 1)
+    }
+
+    /// Whether the request has this text.
+    pub(crate) fn is_told(&self, text: &str) -> bool {
+        self.head.contains(text)
+    }
+
+    /// Whether this is the other host.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.peer.host == self.elsewhere
+    }
+
+    /// To the same path at the other host.
+    pub(crate) fn sends_elsewhere(&mut self) -> Then {
+        let path = self.head.split(' ').nth(1).unwrap_or_default();
+        let location = format!("Location: http://{}{path}\r\n", self.elsewhere);
+        self.answer("307 Temporary Redirect", &location, b"")
+    }
+
+    pub(crate) fn wants_a_password(&mut self) -> Then {
+        self.answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n", b"")
     }
 
     pub(crate) fn wants_a_token(&mut self) -> Then {
@@ -183,6 +234,13 @@ impl Talk<'_> {
         self.peer.stall();
         Then::Close
     }
+}
+
+/// An index of one release, which has this manifest.
+pub(crate) fn index_of(manifest: &[u8]) -> Vec<u8> {
+    let mut index = Index::empty();
+    index.put_release(Architecture::X86_64, blob_of(manifest));
+    index.to_bytes()
 }
 
 fn replaced(document: &[u8], old: &str, new: &str) -> Vec<u8> {

@@ -43,7 +43,9 @@ fn published(workshop: &Workshop, release: &str) -> u64 {
 #[test]
 fn twenty_releases_in_a_row_stay_as_small_as_one() {
     let workshop = Workshop::of_a_machine();
-    workshop.shell("mkdir rootfs/opt && head -c 6000000 /dev/zero | openssl enc -aes-128-ctr -K 7 -iv 7 2>/dev/null | tr -d '\\200-\\377' | split -b 30000 - rootfs/opt/part-").noted();
+    let noise = "head -c 6000000 /dev/zero | openssl enc -aes-128-ctr -K 7 -iv 7 2>/dev/null";
+    let parts = "tr -d '\\200-\\377' | split -b 30000 - rootfs/opt/part-";
+    workshop.shell(&format!("mkdir rootfs/opt && {noise} | {parts}")).noted();
     let build = |release: &str, sequence: usize, options: &str| {
         let build =
             format!("build dir:rootfs --key ours.key -q --sequence {sequence} -o {release}");
@@ -53,7 +55,10 @@ fn twenty_releases_in_a_row_stay_as_small_as_one() {
     for round in 1..=20 {
         // Of the hundred files some change, one grows, and one goes.
         let change = format!(
-            "cd rootfs/opt && ls | awk 'NR % 13 == {round} % 13' | while read part; do tr '\\000-\\177' '\\001-\\177\\000' < $part > new && mv new $part; done
+            "cd rootfs/opt
+            for part in $(ls | awk 'NR % 13 == {round} % 13'); do
+                tr '\\000-\\177' '\\001-\\177\\000' < $part > new && mv new $part
+            done
             last=$(ls | awk 'NR == {round} * 2') && head -c {round}000 /dev/zero | tr '\\0' x >> $last
             rm -f $(ls | awk 'NR == {round} * 3')"
         );

@@ -181,14 +181,17 @@ fn manifests() -> Vec<Row> {
         row(
             "hundreds of layers",
             |s| {
-                let layer = "{\"mediaType\":\"x/y\",\"digest\":\"sha256:0000000000000000000000000000000000000000000000000000000000000000\",\"size\":1},";
+                let digest = format!("sha256:{}", "0".repeat(64));
+                let layer =
+                    format!("{{\"mediaType\":\"x/y\",\"digest\":\"{digest}\",\"size\":1}},");
                 s.replace_in_manifest(
                     "\"layers\":[",
                     &format!("\"layers\":[{}", layer.repeat(400)),
                 );
             },
             "too many layers",
-        ).takes(48 << 10),
+        )
+        .takes(48 << 10),
         row(
             "a manifest over its limit",
             |s| {
@@ -196,7 +199,8 @@ fn manifests() -> Vec<Row> {
                 s.replace_in_manifest("\"layers\":", &format!("{spaces}\"layers\":"));
             },
             "a release manifest of",
-        ).asks(1),
+        )
+        .asks(1),
     ]
 }
 

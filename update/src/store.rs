@@ -202,16 +202,8 @@ impl Store {
         Ok(self.trust()?.is_bad(seal))
     }
 
-    /// Removes the entries that would be the last to boot, all but `keep`; pinned ones, what has one of
-    /// the `protected` sequences (the running entry's) and the newest good entry stay in any case.
-    /// Returns what went into the trash.
-    pub fn prune(&self, keep: usize, protected: &[u64]) -> Result<Vec<EntryName>, Error> {
-        let surplus = self.surplus(keep, protected)?;
-        self.discard(&surplus)?;
-        Ok(surplus)
-    }
-
-    /// The entries that [`Store::prune`] would remove.
+    /// The entries that would be the last to boot, all but `keep`, without pinned ones, what has one of the `protected`
+    /// sequences (the running entry's), and the newest good entry.
     pub fn surplus(&self, keep: usize, protected: &[u64]) -> Result<Vec<EntryName>, Error> {
         let (entries, trust) = (self.entries()?.entries, self.trust()?);
         Ok(plan::surplus(&entries, &trust, keep, protected))

@@ -82,7 +82,7 @@ fn every_change_is_durable_when_its_function_returns() {
     assert_durable(&disk, "rejecting");
     store.mark_clean().unwrap();
     assert_durable(&disk, "shutting down");
-    store.prune(0, &[]).unwrap();
+    store.discard(&store.surplus(0, &[]).unwrap()).unwrap();
     assert_durable(&disk, "pruning");
     assert_eq!(tree(&disk.path())[1..], ["trust/clean"]);
 }
@@ -212,7 +212,9 @@ fn a_full_disk_still_counts_blesses_demotes_remembers_and_prunes() {
     store.demote(&good).unwrap();
     store.mark_clean().unwrap();
     store.remember_bad(BadSeal { sequence: 41, root_hash: Digest::of(b"") }).unwrap();
-    assert_eq!(store.prune(0, &[42]).unwrap(), [entry("41_1.3.0+3-0")]);
+    let surplus = store.surplus(0, &[42]).unwrap();
+    assert_eq!(surplus, [entry("41_1.3.0+3-0")]);
+    store.discard(&surplus).unwrap();
     assert_eq!(store.empty_trash(100).unwrap(), Emptied::Whole);
     let entries = store.entries().unwrap().entries;
     assert_eq!(select(&entries, 0), [entry("42_1.4.0+3-0")]);

@@ -188,7 +188,7 @@ impl Machine {
         store.forget_unreached(&entry("39_1.1.0")).unwrap();
         store.set_hold(Hold::Off).unwrap();
         store.mark_clean().unwrap();
-        store.prune(1, &[]).unwrap();
+        store.discard(&store.surplus(1, &[]).unwrap()).unwrap();
         store.empty_trash(1000).unwrap();
     }
 

@@ -472,7 +472,7 @@ fn pruning_keeps_what_would_boot_first_what_runs_and_the_newest_good() {
     ] {
         let machine = Machine::with(&names);
         fs::write(machine.path("trust/floor-40"), "").unwrap();
-        machine.store.prune(keep, &[running]).unwrap();
+        machine.store.discard(&machine.store.surplus(keep, &[running]).unwrap()).unwrap();
         assert_eq!(machine.names("images"), left, "keep {keep}, {running} runs");
         assert_eq!(machine.store.empty_trash(usize::MAX).unwrap(), Emptied::Whole);
     }
@@ -490,7 +490,7 @@ fn pinned_entries_are_kept_and_not_counted() {
         for sequence in &pinned {
             fs::write(machine.path(&format!("trust/pinned-{sequence}")), "").unwrap();
         }
-        machine.store.prune(2, &[43]).unwrap();
+        machine.store.discard(&machine.store.surplus(2, &[43]).unwrap()).unwrap();
         assert_eq!(machine.names("images"), left, "{pinned:?}");
     }
 }

@@ -59,7 +59,7 @@ pub enum Act {
     Hold,
     /// `Store::set_hold`, off
     Release,
-    /// `Store::prune`, to this many
+    /// `Store::discard` of what is surplus to this many
     Prune(usize),
     /// `Store::empty_trash`, to the end
     EmptyTrash,
@@ -145,7 +145,7 @@ impl Act {
     fn clear(&self, machine: &Machine) -> Result<()> {
         const NAMES_AT_A_TIME: usize = 2;
         match self {
-            Self::Prune(keep) => drop(machine.store.prune(*keep, &[])?),
+            Self::Prune(keep) => machine.store.discard(&machine.store.surplus(*keep, &[])?)?,
             Self::EmptyTrash => {
                 while machine.store.empty_trash(NAMES_AT_A_TIME)? == Emptied::InPart {}
             }
